@@ -1,0 +1,65 @@
+"""Every error that faye_sync raises of its own.
+
+The ground: imports nothing of the package. Deadlines raise the builtin
+TimeoutError, and socket errors before a connection stands come as they are."""
+
+from __future__ import annotations
+
+
+class FayeSyncError(Exception):
+    """Base of every error of this library; catch it to catch them all."""
+
+
+class ConfigurationError(FayeSyncError, ValueError):
+    """Report an option, URL or header that cannot work, before anything was sent."""
+
+
+class HijackError(FayeSyncError, RuntimeError):
+    """Report a server whose socket cannot be had, and what to run instead."""
+
+
+class ProtocolError(FayeSyncError):
+    """Report octets of the peer that break RFC 6455.
+
+    Attributes:
+        code: The close code that goes on the wire (section 7.4.1).
+    """
+
+    def __init__(self, message: str, code: int = 1002) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class MessageTooBig(ProtocolError):
+    """Report a message over the limit; it was refused by its header, not read.
+
+    Attributes:
+        size: Octets the message had reached or announced.
+        limit: Octets that max_length allows.
+    """
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"message of {size} octets exceeds max_length {limit}", 1009)
+        self.size = size
+        self.limit = limit
+
+
+class ConnectionClosed(FayeSyncError, ConnectionError):
+    """Report that the connection is closed, and why.
+
+    Attributes:
+        code: The close code; 1006 when no closing handshake took place.
+        reason: The text beside the code, at most 123 octets of UTF-8.
+        was_clean: True when both sides sent a close frame.
+        cause: What ended it, in one of the words of CloseEvent.cause.
+    """
+
+    def __init__(
+        self, code: int = 1006, reason: str = "", was_clean: bool = False, cause: str = "eof"
+    ) -> None:
+        text = f"connection closed with {code}"
+        super().__init__(f"{text} ({cause}): {reason}" if reason else f"{text} ({cause})")
+        self.code = code
+        self.reason = reason
+        self.was_clean = was_clean
+        self.cause = cause
