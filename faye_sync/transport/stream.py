@@ -1,0 +1,157 @@
+"""A connected TCP or Unix socket that the library owns.
+
+Reads wait, writes never do: whoever may wait for room does so by
+wait_writable(). No time-out is ever set on the socket, because its threads
+would share it. OSErrors of a live connection end here: a reset reads as the
+end, with the error kept."""
+
+from __future__ import annotations
+
+import socket
+from _socket import socket as PlainSocket
+from typing import Any, Protocol
+
+from faye_sync.concurrency import THREADS, Concurrency
+
+# A larger recv buffer costs ten times as much: malloc maps fresh pages for it.
+CHUNK = 65536
+
+
+class Stream(Protocol):
+    """What a connection reads from and writes to."""
+
+    error: OSError | None
+
+    def fileno(self) -> int:
+        """The descriptor, or -1 once closed."""
+
+    def recv(self) -> bytes:
+        """Wait for octets; empty at the end. One thread at a time."""
+
+    def recv_now(self) -> bytes | None:
+        """Take the octets that are there: None if there are none, empty at the end."""
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        """Give the kernel what it takes at once; returns how many octets that was.
+
+        Raises:
+            OSError: The connection is gone.
+        """
+
+    def wait_readable(self, timeout: float | None) -> bool:
+        """Wait for octets or the end; False when timeout seconds passed first."""
+
+    def wait_any(self, other: int, timeout: float | None) -> bool:
+        """Wait like wait_readable, or until the descriptor other is readable."""
+
+    def wait_writable(self, timeout: float | None) -> bool:
+        """Wait for room; False when timeout seconds passed first."""
+
+    def end_writing(self) -> None:
+        """Tell the peer that nothing more comes."""
+
+    def shut_down(self) -> None:
+        """End both directions; wakes every thread that waits. Safe from any thread."""
+
+    def close(self) -> None:
+        """Give up the descriptor; never while another thread may be in it."""
+
+
+class BlockingStream:
+    """A Stream for threads: recv waits in the kernel."""
+
+    _world: Concurrency = THREADS
+
+    def __init__(self, sock: PlainSocket) -> None:
+        sock.setblocking(True)
+        self._sock = sock
+        self._fd = sock.fileno()
+        self.error: OSError | None = None
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def recv(self) -> bytes:
+        try:
+            return self._sock.recv(CHUNK)
+        except OSError as error:
+            return self._ended(error)
+
+    def recv_now(self) -> bytes | None:
+        try:
+            return self._sock.recv(CHUNK, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            return self._ended(error)
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        try:
+            return self._sock.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+
+    def wait_readable(self, timeout: float | None) -> bool:
+        return self._world.wait_readable(self._fd, timeout)
+
+    def wait_any(self, other: int, timeout: float | None) -> bool:
+        return self._world.wait_any((self._fd, other), timeout)
+
+    def wait_writable(self, timeout: float | None) -> bool:
+        return self._world.wait_writable(self._fd, timeout)
+
+    def end_writing(self) -> None:
+        self._shut_down(socket.SHUT_WR)
+
+    def shut_down(self) -> None:
+        self._shut_down(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def _ended(self, error: OSError) -> bytes:
+        self.error = error
+        return b""
+
+    def _shut_down(self, how: int) -> None:
+        try:
+            self._sock.shutdown(how)
+        except OSError as error:
+            # ENOTCONN or EBADF: the peer, or close(), was first; the end is reached all the same.
+            self.error = self.error or error
+
+
+class CooperativeStream(BlockingStream):
+    """A Stream for greenlets: the socket never blocks, the hub waits.
+
+    A plain socket, not gevent's: gevent's send waits whatever its flags say."""
+
+    def __init__(self, sock: PlainSocket, world: Concurrency) -> None:
+        super().__init__(sock)
+        sock.setblocking(False)
+        self._world = world
+
+    def recv(self) -> bytes:
+        self._world.breathe()
+        while (data := self.recv_now()) is None:
+            self._world.wait_readable(self._fd, None)
+        return data
+
+
+def open_stream(sock: PlainSocket, world: Concurrency) -> Stream:
+    """Make the Stream that fits the world the connection lives in."""
+    return BlockingStream(sock) if world is THREADS else CooperativeStream(sock, world)
+
+
+def set_no_delay(sock: PlainSocket) -> None:
+    """Send small frames at once; Unix sockets do so by themselves."""
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def remote_address(sock: PlainSocket) -> Any:
+    """Return the peer's address as getpeername gives it, or None when it has left already."""
+    try:
+        return sock.getpeername()
+    except OSError:
+        return None
