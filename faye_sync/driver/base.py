@@ -27,6 +27,10 @@ class Receiving(Protocol):
 class Sending(Protocol):
     """Commands in, octets for the peer out. One thread at a time."""
 
+    @property
+    def frame_kind(self) -> str | None:
+        """Halves of one kind take what frame() of another made; None where none may."""
+
     def text(self, data: str) -> None:
         """Queue a text message."""
 
@@ -46,7 +50,7 @@ class Sending(Protocol):
         """Queue octets that frame() made."""
 
     def frame(self, data: str | bytes | bytearray | memoryview) -> bytes | None:
-        """Frame a message for many connections; None where each needs its own frame.
+        """Frame a message for every connection of this kind; None where there is no kind.
 
         Reads no state, so any thread may call it."""
 

@@ -1,0 +1,266 @@
+"""The server's side of the opening handshake: judge a request, write the answer.
+
+Pure functions over the environ of a WSGI request (PEP 3333), safe from any
+thread. A refusal tells its reader the cure, and never bears Upgrade or
+Connection, which WSGI servers do not let through. RFC 6455 4.2."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha1
+from typing import Any
+
+from faye_sync.errors import ConfigurationError
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_VERSION = "13"
+
+# RFC 9110 5.6.2 and 5.5; a key is 16 octets in base64, so its last two signs are padding.
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_FIELD_VALUE = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
+_KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
+
+_OWNED = frozenset(("upgrade", "connection", "content-length", "transfer-encoding"))
+_OWNED_PREFIX = "sec-websocket-"
+
+_NGINX = (
+    "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; "
+    'proxy_set_header Connection "upgrade";'
+)
+_ADVICE = (("Sec-WebSocket-Version", _VERSION),)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request opens no WebSocket, and how to say so in HTTP.
+
+    Attributes:
+        status: 400 or 426.
+        text: One sentence or two of plain ASCII, with the cure.
+        headers: What the answer must have beside its content's own headers.
+    """
+
+    status: int
+    text: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def is_websocket(environ: Mapping[str, Any]) -> bool:
+    """Tell whether a request asks for a WebSocket at all; it may still be refused.
+
+    Returns:
+        True for a GET whose Connection lists upgrade and whose Upgrade is
+        websocket, in any case (RFC 6455 4.2.1).
+    """
+    return (
+        environ.get("REQUEST_METHOD") == "GET"
+        and "upgrade" in _listed(environ, "HTTP_CONNECTION")
+        and str(environ.get("HTTP_UPGRADE", "")).lower() == "websocket"
+    )
+
+
+def refusal(environ: Mapping[str, Any]) -> Refusal | None:
+    """Judge a request, by its head alone (RFC 6455 4.2.1 and 4.4).
+
+    Origin and subprotocol are not judged here.
+
+    Returns:
+        None when a WebSocket may be opened, else what is wrong first.
+    """
+    for check in _CHECKS:
+        found = check(environ)
+        if found is not None:
+            return found
+    return None
+
+
+def _check_method(environ: Mapping[str, Any]) -> Refusal | None:
+    method = environ.get("REQUEST_METHOD")
+    if method == "GET":
+        return None
+    return Refusal(400, f"A WebSocket is opened with GET, not with {_shown(method)}.")
+
+
+def _check_upgrade(environ: Mapping[str, Any]) -> Refusal | None:
+    upgrade = environ.get("HTTP_UPGRADE")
+    if upgrade:
+        if upgrade.lower() == "websocket":
+            return None
+        text = f"This URL speaks WebSocket; the request's Upgrade header is {_shown(upgrade)}."
+    elif "HTTP_SEC_WEBSOCKET_KEY" in environ:
+        text = f"A proxy removed the Upgrade header of this request. For nginx, set: {_NGINX}"
+    else:
+        text = "This URL speaks WebSocket: open it with a WebSocket client, not as a page."
+    return Refusal(426, text, _ADVICE)
+
+
+def _check_connection(environ: Mapping[str, Any]) -> Refusal | None:
+    if "upgrade" in _listed(environ, "HTTP_CONNECTION"):
+        return None
+    found = _shown(environ.get("HTTP_CONNECTION"))
+    text = f"The request's Connection header must list Upgrade, but is {found}. Where a proxy"
+    return Refusal(400, f"{text} stands between, for nginx set: {_NGINX}")
+
+
+def _check_http_version(environ: Mapping[str, Any]) -> Refusal | None:
+    found = environ.get("SERVER_PROTOCOL")
+    if found != "HTTP/1.0":
+        return None
+    text = f"A WebSocket needs HTTP/1.1, and this request came with {_shown(found)}."
+    return Refusal(400, f"{text} Behind nginx, set: proxy_http_version 1.1;")
+
+
+def _check_version(environ: Mapping[str, Any]) -> Refusal | None:
+    found = environ.get("HTTP_SEC_WEBSOCKET_VERSION")
+    if found == _VERSION:
+        return None
+    text = f"Sec-WebSocket-Version must be {_VERSION}, but is {_shown(found)}."
+    return Refusal(426, text, _ADVICE)
+
+
+def _check_key(environ: Mapping[str, Any]) -> Refusal | None:
+    found = environ.get("HTTP_SEC_WEBSOCKET_KEY")
+    if found is not None and _KEY.fullmatch(found):
+        return None
+    text = f"Sec-WebSocket-Key must be 16 octets in base64, but is {_shown(found)}."
+    return Refusal(400, text)
+
+
+def _check_body(environ: Mapping[str, Any]) -> Refusal | None:
+    length = environ.get("CONTENT_LENGTH") or "0"
+    coding = environ.get("HTTP_TRANSFER_ENCODING")
+    if length == "0" and not coding:
+        return None
+    what = f"Transfer-Encoding {_shown(coding)}" if coding else f"Content-Length {_shown(length)}"
+    return Refusal(400, f"A request for a WebSocket has no body, but this one has {what}.")
+
+
+_CHECKS: tuple[Callable[[Mapping[str, Any]], Refusal | None], ...] = (
+    _check_method,
+    _check_upgrade,
+    _check_connection,
+    _check_http_version,
+    _check_version,
+    _check_key,
+    _check_body,
+)
+
+
+def choose_subprotocol(environ: Mapping[str, Any], supported: Collection[str]) -> str:
+    """Agree on a subprotocol (RFC 6455 4.2.2).
+
+    Args:
+        environ: The request.
+        supported: What the server knows; case counts, order does not.
+
+    Returns:
+        The first of the client's list that the server knows, or an empty string.
+    """
+    offered = str(environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "")).split(",")
+    return next((name for item in offered if (name := item.strip()) in supported), "")
+
+
+def accept_token(key: str) -> str:
+    """Make the proof that a server read the client's key (RFC 6455 4.2.2).
+
+    Args:
+        key: The value of Sec-WebSocket-Key, in latin-1 as WSGI has it.
+
+    Returns:
+        The value of Sec-WebSocket-Accept.
+    """
+    digest = sha1(key.encode("latin-1") + _GUID, usedforsecurity=False).digest()
+    return b64encode(digest).decode()
+
+
+def response_head(
+    environ: Mapping[str, Any], protocol: str, headers: Iterable[tuple[str, str]]
+) -> bytes:
+    """Write the 101 that opens the connection (RFC 6455 4.2.2).
+
+    Args:
+        environ: A request that refusal() has nothing against.
+        protocol: The subprotocol agreed on, or an empty string.
+        headers: The user's, which stand last; check_headers() has seen them.
+
+    Returns:
+        The whole head, the empty line included.
+    """
+    fields = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", accept_token(environ["HTTP_SEC_WEBSOCKET_KEY"])),
+    ]
+    if protocol:
+        fields.append(("Sec-WebSocket-Protocol", protocol))
+    lines = [f"{name}: {value}\r\n" for name, value in (*fields, *headers)]
+    return f"HTTP/1.1 101 Switching Protocols\r\n{''.join(lines)}\r\n".encode("latin-1")
+
+
+def check_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Refuse headers that cannot stand in the answer (RFC 9110 5.1 and 5.5).
+
+    Args:
+        headers: Pairs of name and value; a name may come more than once.
+
+    Returns:
+        The same pairs.
+
+    Raises:
+        ConfigurationError: A name is no token or one that the handshake sets
+            itself; a value has CR, LF, NUL, another control character, space
+            at an end, or what latin-1 does not have.
+    """
+    pairs = tuple(headers)
+    for name, value in pairs:
+        _check_header(name, value)
+    return pairs
+
+
+def _check_header(name: object, value: object) -> None:
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        raise ConfigurationError(f"header name {_shown(name)} is no token (RFC 9110 5.6.2)")
+    if name.lower() in _OWNED or name.lower().startswith(_OWNED_PREFIX):
+        raise ConfigurationError(f"header {name} is the handshake's own; leave it out")
+    if not isinstance(value, str) or not _FIELD_VALUE.fullmatch(value):
+        allowed = "latin-1 without control characters or space at an end"
+        raise ConfigurationError(f"header {name} must be {allowed}, got {_shown(value)}")
+
+
+def check_subprotocols(protocols: Iterable[str]) -> tuple[str, ...]:
+    """Refuse subprotocols that cannot stand in a handshake (RFC 6455 4.1).
+
+    Args:
+        protocols: The names; or one str with commas between them, which may
+            be empty.
+
+    Returns:
+        The names, in order.
+
+    Raises:
+        ConfigurationError: A name is no token, or comes twice.
+    """
+    if isinstance(protocols, str):
+        protocols = [name.strip() for name in protocols.split(",")] if protocols.strip() else ()
+    names = tuple(protocols)
+    for name in names:
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise ConfigurationError(f"subprotocol {_shown(name)} is no token (RFC 9110 5.6.2)")
+        if names.count(name) > 1:
+            raise ConfigurationError(f"subprotocol {name} comes {names.count(name)} times")
+    return names
+
+
+def _listed(environ: Mapping[str, Any], key: str) -> list[str]:
+    return [item.strip() for item in str(environ.get(key, "")).lower().split(",")]
+
+
+def _shown(value: object) -> str:
+    """Quote a value of the peer's, in ASCII and short."""
+    if value is None:
+        return "missing"
+    text = ascii(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."

@@ -1,0 +1,280 @@
+"""Read the frames of RFC 6455: octets of the peer in, events out.
+
+Whole small messages are read by position in one loop. A header or control frame
+that is cut off waits as it came, 131 octets at most; the payload of a data frame
+never waits: it is unmasked, checked and appended to its message's one bytearray
+as it comes, so memory follows octets, never frames. Sections 5.2 to 5.6, 7, 8.1."""
+
+from __future__ import annotations
+
+from faye_sync.driver.frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    CONTROL_BIT,
+    FINAL_BIT,
+    MASK_BIT,
+    MAX_CONTROL,
+    OPCODE_NAMES,
+    PING,
+    TEXT,
+    decode_close,
+    decode_length,
+)
+from faye_sync.driver.masking import KEY_SIZE, apply_mask
+from faye_sync.driver.utf8 import Utf8Check, decode_text
+from faye_sync.errors import MessageTooBig, ProtocolError
+from faye_sync.events import (
+    CloseEvent,
+    ErrorEvent,
+    Event,
+    MessageEvent,
+    OpenEvent,
+    PingEvent,
+    PongEvent,
+)
+
+# Which first octets are legal: between messages, and within a fragmented one (section 5.4).
+_CONTROLS = frozenset((0x88, 0x89, 0x8A))
+_BEGINNINGS = frozenset((0x01, 0x02, 0x81, 0x82))
+_CONTINUED = _CONTROLS | {0x00, 0x80}
+_WHOLE_BINARY = FINAL_BIT | BINARY
+_WHOLE = frozenset((FINAL_BIT | TEXT, _WHOLE_BINARY))
+
+
+class HybiReceiving:
+    """The receiving half of either side. One thread at a time.
+
+    After a close frame or a failure every further octet is ignored."""
+
+    __slots__ = (
+        "_allowed_rsv",
+        "_beginnings",
+        "_events",
+        "_is_final",
+        "_is_over",
+        "_key",
+        "_mask_bit",
+        "_max_length",
+        "_message",
+        "_missing",
+        "_offset",
+        "_opcode",
+        "_rest",
+        "_small",
+        "_utf8",
+    )
+
+    def __init__(self, *, require_masking: bool, max_length: int, allowed_rsv: int = 0) -> None:
+        """Make the half of a server or of a client.
+
+        Args:
+            require_masking: True for a server, which takes masked frames only;
+                False for a client, which takes unmasked ones only (section 5.1).
+            max_length: Octets that a message may have.
+            allowed_rsv: Reserved bits that extensions own, RSV1 being 4; a
+                message's first frame may bear them.
+        """
+        self._mask_bit = MASK_BIT if require_masking else 0
+        self._max_length = max_length
+        self._small = min(126, max_length + 1)
+        self._allowed_rsv = allowed_rsv
+        self._beginnings = _CONTROLS | {
+            first | bits << 4
+            for first in _BEGINNINGS
+            for bits in range(8)
+            if not bits & ~allowed_rsv
+        }
+        self._events: list[Event] = []
+        self._is_over = False
+        # What there is of a header or a control frame.
+        self._rest = b""
+        # The message that has begun; CONTINUATION when none has.
+        self._opcode = CONTINUATION
+        self._message = bytearray()
+        self._utf8 = Utf8Check()
+        # Its frame whose payload has not all come, if _missing is above 0.
+        self._missing = 0
+        self._offset = 0
+        self._key = b""
+        self._is_final = False
+
+    def start(self) -> None:
+        """Tell that the handshake is done: the next event is an OpenEvent."""
+        self._events.append(OpenEvent())
+
+    def events(self) -> list[Event]:
+        """Hand out, once, what the octets so far amount to, in order."""
+        events = self._events
+        self._events = []
+        return events
+
+    def receive_data(self, data: bytes) -> None:
+        """Take octets as they came, cut anywhere.
+
+        Never raises for what the peer sent: a failure is an ErrorEvent whose
+        error is a ProtocolError, behind every event of the octets before."""
+        if self._is_over:
+            return
+        try:
+            self._take(data)
+        except ProtocolError as error:
+            # A traceback holds the frames of the parser, and with them the octets, while a user
+            # may keep the error for as long as he likes.
+            error.__traceback__ = error.__context__ = None
+            self._end(ErrorEvent(str(error), error))
+
+    def receive_eof(self) -> None:
+        """Take note that no octet will come any more.
+
+        Without a close frame or failure before, that is a CloseEvent with code
+        1006 (section 7.1.5)."""
+        if not self._is_over:
+            self._end(CloseEvent(1006, "", False, "eof"))
+
+    def _end(self, event: Event) -> None:
+        self._events.append(event)
+        self._is_over = True
+        self._message = bytearray()
+        self._rest = b""
+
+    def _take(self, data: bytes) -> None:
+        position = 0
+        if self._missing:
+            position = self._take_payload(data, 0)
+        elif self._rest:
+            data = self._rest + data
+            self._rest = b""
+        end = len(data)
+        while position < end and not self._is_over:
+            if not self._opcode:
+                position = self._take_small_messages(data, position, end)
+            if position < end:
+                position = self._take_frame(data, position)
+
+    def _take_small_messages(self, data: bytes, position: int, end: int) -> int:
+        """Take whole messages under 126 octets; returns where something else begins."""
+        mask_bit = self._mask_bit
+        header = 2 + KEY_SIZE if mask_bit else 2
+        while end - position >= header:
+            first = data[position]
+            length = data[position + 1] ^ mask_bit
+            start = position + header
+            stop = start + length
+            if first not in _WHOLE or length >= self._small or stop > end:
+                break
+            payload = data[start:stop]
+            if mask_bit:
+                payload = apply_mask(payload, data[start - KEY_SIZE : start])
+            is_binary = first == _WHOLE_BINARY
+            self._events.append(MessageEvent(payload if is_binary else decode_text(payload)))
+            position = stop
+        return position
+
+    def _take_frame(self, data: bytes, position: int) -> int:
+        """Take a frame of any kind, or what there is of it; returns where the next begins."""
+        first = data[position]
+        if first not in (_CONTINUED if self._opcode else self._beginnings):
+            raise self._illegal(first)
+        header = self._read_header(data, position)
+        if header is None:
+            return self._wait(data, position)
+        length, start = header
+        if not first & CONTROL_BIT:
+            return self._take_data(first, data, start, length)
+        if start + length > len(data):
+            return self._wait(data, position)
+        payload = self._unmask(data, start, start + length)
+        self._take_control(first & 0x0F, payload)
+        return start + length
+
+    def _wait(self, data: bytes, position: int) -> int:
+        self._rest = data[position:]
+        return len(data)
+
+    def _read_header(self, data: bytes, position: int) -> tuple[int, int] | None:
+        """Length of the payload and where it begins; None while octets are missing."""
+        if len(data) - position < 2:
+            return None
+        is_control = data[position] & CONTROL_BIT
+        second = data[position + 1]
+        if second & MASK_BIT != self._mask_bit:
+            must = "must" if self._mask_bit else "must not"
+            text = f"frame has mask bit {second >> 7}; the peer's frames {must} be masked"
+            raise ProtocolError(text)
+        if is_control and second & 0x7F > MAX_CONTROL:
+            raise ProtocolError(f"control frame announces more than {MAX_CONTROL} octets")
+        found = decode_length(data, position + 1)
+        if found is None:
+            return None
+        length, start = found
+        size = len(self._message) + length
+        if size > self._max_length and not is_control:
+            raise MessageTooBig(size, self._max_length)
+        if self._mask_bit:
+            start += KEY_SIZE
+        return (length, start) if start <= len(data) else None
+
+    def _unmask(self, data: bytes, start: int, stop: int) -> bytes:
+        payload = data[start:stop]
+        return apply_mask(payload, data[start - KEY_SIZE : start]) if self._mask_bit else payload
+
+    def _take_control(self, opcode: int, payload: bytes) -> None:
+        if opcode == CLOSE:
+            code, reason = decode_close(payload)
+            self._end(CloseEvent(code, reason, True, "peer"))
+        else:
+            self._events.append(PingEvent(payload) if opcode == PING else PongEvent(payload))
+
+    def _take_data(self, first: int, data: bytes, start: int, length: int) -> int:
+        stop = start + length
+        is_final = bool(first & FINAL_BIT)
+        if is_final and not self._opcode and stop <= len(data):
+            self._deliver(first, self._unmask(data, start, stop))
+            return stop
+        self._opcode = self._opcode or first & 0x0F
+        self._is_final = is_final
+        self._missing = length
+        self._offset = 0
+        self._key = data[start - KEY_SIZE : start] if self._mask_bit else b""
+        return self._take_payload(data, start)
+
+    def _take_payload(self, data: bytes, position: int) -> int:
+        piece = data[position : position + self._missing]
+        if self._key:
+            piece = apply_mask(piece, self._key, self._offset)
+        size = len(piece)
+        self._missing -= size
+        self._offset += size
+        self._message += piece
+        is_complete = self._is_final and not self._missing
+        if self._opcode == TEXT:
+            self._utf8.feed(piece, is_final=is_complete)
+        if is_complete:
+            self._finish_message()
+        return position + size
+
+    def _finish_message(self) -> None:
+        opcode, self._opcode = self._opcode, CONTINUATION
+        message, self._message = self._message, bytearray()
+        self._deliver(opcode, message)
+
+    def _deliver(self, first: int, payload: bytes | bytearray) -> None:
+        data = decode_text(payload) if first & TEXT else bytes(payload)
+        self._events.append(MessageEvent(data))
+
+    def _illegal(self, first: int) -> ProtocolError:
+        """Find out why this octet may not begin a frame here."""
+        opcode = first & 0x0F
+        is_beginning = opcode in (TEXT, BINARY) and not self._opcode
+        reserved = first & 0x70 & ~(self._allowed_rsv << 4 if is_beginning else 0)
+        name = OPCODE_NAMES.get(opcode)
+        if reserved:
+            return ProtocolError(f"reserved bits 0x{reserved:02x} are set; no extension owns them")
+        if name is None:
+            return ProtocolError(f"opcode {opcode} is unknown; 0, 1, 2, 8, 9 and 10 are allowed")
+        if opcode & CONTROL_BIT:
+            return ProtocolError(f"{name} frame is not final; control frames must be")
+        if opcode == CONTINUATION:
+            return ProtocolError("continuation frame has no message to continue")
+        return ProtocolError(f"{name} frame came where a continuation was due")
