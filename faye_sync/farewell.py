@@ -1,0 +1,86 @@
+"""The orderly end of a TCP connection, walked by housekeeping so that no thread waits.
+
+Last frame, SHUT_WR, read to the peer's end, close. Closing earlier with octets
+unread would send a reset, which takes from the peer what we sent last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from faye_sync.housekeeping import Housekeeper
+from faye_sync.readiness import READ, WRITE
+from faye_sync.receiving import Incoming
+from faye_sync.sending import Outgoing
+from faye_sync.transport.stream import Stream
+
+# What a peer may still send, and how long it may take to leave (octets, seconds).
+DRAIN_LIMIT = 2**20
+DRAIN_TIMEOUT = 2.0
+
+
+class Leaver(Protocol):
+    """A connection whose closing handshake is over."""
+
+    housekeeper: Housekeeper
+    incoming: Incoming
+    outgoing: Outgoing
+    stream: Stream
+
+    def gone(self) -> None:
+        """The locks are held: give up the descriptor."""
+
+
+class Farewell:
+    """Takes one connection from its last frame to a closed descriptor."""
+
+    def __init__(self, leaver: Leaver, last_frame_timeout: float | None) -> None:
+        self._leaver = leaver
+        self._timeout = last_frame_timeout
+        self._drained = 0
+        self._is_over = False
+
+    def begin(self, peer_is_gone: bool) -> None:
+        """Start; on housekeeping, like all that follows."""
+        if peer_is_gone:
+            self._close()
+            return
+        if self._timeout is not None:
+            self._leaver.housekeeper.at(self._timeout, self._give_up_writing)
+        self._write()
+
+    def _write(self, _: int = 0) -> None:
+        if self._is_over:
+            return
+        if self._leaver.outgoing.end():
+            self._leaver.housekeeper.at(DRAIN_TIMEOUT, self._close)
+            self._drain()
+        else:
+            self._arm(WRITE, self._write)
+
+    def _give_up_writing(self) -> None:
+        if not self._leaver.outgoing.is_idle:
+            self._close()
+
+    def _drain(self, _: int = 0) -> None:
+        while not self._is_over:
+            data = self._leaver.stream.recv_now()
+            if data is None:
+                self._arm(READ, self._drain)
+                return
+            self._drained += len(data)
+            if not data or self._drained > DRAIN_LIMIT:
+                self._close()
+
+    def _arm(self, interest: int, job: Callable[[int], object]) -> None:
+        self._leaver.housekeeper.arm(self._leaver.stream.fileno(), interest, job)
+
+    def _close(self) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        leaver = self._leaver
+        # Wakes a sender that still waits, so that its lock is free in a moment.
+        leaver.stream.shut_down()
+        with leaver.incoming.reading_lock, leaver.outgoing.writing_lock:
+            leaver.gone()

@@ -1,0 +1,212 @@
+"""One thread per process, and one greenlet per gevent hub, that never waits for a user.
+
+It runs deadlines, is told when sockets of absent owners become readable or
+writable, and looks every TICK seconds, only while connections are hot, which
+of them nobody reads any more. Everything but post() belongs to its own thread:
+other threads post a job and go on."""
+
+from __future__ import annotations
+
+import atexit
+import heapq
+import itertools
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from faye_sync.concurrency import Concurrency, leaf_lock
+from faye_sync.readiness import READ
+from faye_sync.transport.waker import Waker
+
+Job = Callable[[], object]
+
+logger = logging.getLogger("faye_sync")
+
+# Seconds; an owner without progress for one to two ticks is taken to be busy elsewhere.
+TICK = 0.4
+
+
+class Kept(Protocol):
+    """A connection that housekeeping looks after."""
+
+    @property
+    def turn(self) -> int:
+        """Counts receipts."""
+
+    def fileno(self) -> int:
+        """The descriptor, for as long as the connection is hot."""
+
+    def is_over(self) -> bool:
+        """True once there is nothing left to read for anybody."""
+
+    def neglected(self) -> None:
+        """Nobody has read for a tick: arm the descriptor."""
+
+    def say_goodbye(self) -> None:
+        """The process ends: close with 1001, without waiting."""
+
+    def abandon(self) -> None:
+        """This is a forked child: give up the copy of the descriptor, unseen by the peer."""
+
+
+class Housekeeper:
+    """The event loop of one world. Only post() is for other threads."""
+
+    def __init__(self, world: Concurrency) -> None:
+        self._world = world
+        self._poller = world.poller()
+        self._jobs: deque[Job] = deque()
+        self._deadlines: list[tuple[float, int, Job]] = []
+        self._order = itertools.count()
+        self._armed: dict[int, Callable[[int], object]] = {}
+        self._hot: dict[Kept, int] = {}
+        self._next_tick = 0.0
+        self._asleep = False
+        self._start_lock = leaf_lock()
+        self._started = False
+        self._bell = Waker()
+        self.live: set[Kept] = set()
+        self.arm(self._bell.fileno(), READ, self._answer_bell)
+
+    def post(self, job: Job) -> None:
+        """Have job run soon on housekeeping's own thread or greenlet. Safe from any thread."""
+        self._jobs.append(job)
+        if not self._started:
+            self._start()
+        if self._asleep:
+            self._bell.wake()
+
+    def at(self, seconds: float, job: Job) -> None:
+        """Run job after so many seconds. There is no cancelling: job looks for itself."""
+        heapq.heappush(self._deadlines, (time.monotonic() + seconds, next(self._order), job))
+
+    def arm(self, fd: int, interest: int, job: Callable[[int], object]) -> None:
+        """Run job once with what fd became ready for, instead of what was armed before."""
+        self._armed[fd] = job
+        self._poller.arm(fd, interest)
+
+    def forget(self, fd: int) -> None:
+        """Stop watching fd; call before it is closed."""
+        self._armed.pop(fd, None)
+        self._poller.forget(fd)
+
+    def look_after(self, kept: Kept) -> None:
+        """Begin to watch whether a connection's owner reads."""
+        self.live.add(kept)
+        self.heat(kept)
+
+    def heat(self, kept: Kept) -> None:
+        """Expect the owner to read; look again at the next tick."""
+        if not self._hot:
+            self._next_tick = time.monotonic() + TICK
+        self._hot[kept] = kept.turn
+
+    def let_go(self, kept: Kept) -> None:
+        """Stop looking after a connection; its descriptor is about to be closed."""
+        self._hot.pop(kept, None)
+        self.live.discard(kept)
+        self.forget(kept.fileno())
+
+    def abandon(self) -> None:
+        """Give up, in a forked child, copies that belong to the parent.
+
+        The epoll set is shared with the parent: the child may only close it."""
+        self._poller.close()
+        self._bell.close()
+        for kept in self.live:
+            kept.abandon()
+
+    def _start(self) -> None:
+        with self._start_lock:
+            if self._started:
+                return
+            self._started = True
+        self._world.spawn("faye-sync-housekeeping", self._run)
+
+    def _run(self) -> None:
+        while True:
+            for fd, interest in self._wait():
+                job = self._armed.pop(fd, None)
+                if job is not None:
+                    self._do(job, interest)
+            for _ in range(len(self._jobs)):
+                self._do(self._jobs.popleft())
+            self._meet_deadlines()
+            self._tick()
+
+    def _wait(self) -> list[tuple[int, int]]:
+        # Asleep first, then look at the jobs: post() looks the other way round.
+        self._asleep = True
+        try:
+            return self._poller.wait(0 if self._jobs else self._seconds_to_next())
+        finally:
+            self._asleep = False
+
+    def _seconds_to_next(self) -> float | None:
+        times = [self._deadlines[0][0]] if self._deadlines else []
+        if self._hot:
+            times.append(self._next_tick)
+        return max(0.0, min(times) - time.monotonic()) if times else None
+
+    def _answer_bell(self, _: int) -> None:
+        self._bell.reset()
+        self.arm(self._bell.fileno(), READ, self._answer_bell)
+
+    def _meet_deadlines(self) -> None:
+        now = time.monotonic()
+        while self._deadlines and self._deadlines[0][0] <= now:
+            self._do(heapq.heappop(self._deadlines)[2])
+
+    def _tick(self) -> None:
+        if not self._hot or time.monotonic() < self._next_tick:
+            return
+        self._next_tick = time.monotonic() + TICK
+        for kept, seen in list(self._hot.items()):
+            # Progress counts, not whether the lock is free: a busy owner holds it half of the time.
+            if kept.turn != seen:
+                self._hot[kept] = kept.turn
+                continue
+            del self._hot[kept]
+            if not kept.is_over():
+                self._do(kept.neglected)
+
+    @staticmethod
+    def _do(job: Callable[..., object], *arguments: object) -> None:
+        try:
+            job(*arguments)
+        except Exception:
+            # One connection's fault must not end the deadlines of all others.
+            logger.exception("housekeeping: %r failed; this is a bug in faye_sync", job)
+
+
+_housekeepers: dict[Concurrency, Housekeeper] = {}
+
+
+def housekeeper_of(world: Concurrency) -> Housekeeper:
+    """Return the one housekeeper of world, made at the first call. Safe from any thread."""
+    housekeeper = _housekeepers.get(world)
+    if housekeeper is None:
+        if not _housekeepers:
+            atexit.register(_say_goodbye)
+        # setdefault, because two threads may be first at once; the other's is collected.
+        housekeeper = _housekeepers.setdefault(world, Housekeeper(world))
+    return housekeeper
+
+
+def _say_goodbye() -> None:
+    for housekeeper in list(_housekeepers.values()):
+        for kept in list(housekeeper.live):
+            kept.say_goodbye()
+
+
+def _abandon() -> None:
+    housekeepers = list(_housekeepers.values())
+    _housekeepers.clear()
+    for housekeeper in housekeepers:
+        housekeeper.abandon()
+
+
+os.register_at_fork(after_in_child=_abandon)

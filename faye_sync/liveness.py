@@ -1,0 +1,94 @@
+"""Pings: those of the keepalive, those of the user, and what a missing pong means.
+
+Any octet received counts as life, and the pong deadline runs only while the
+connection is being read: a full inbox is our delay, not the peer's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from faye_sync.housekeeping import Housekeeper
+from faye_sync.receiving import Incoming
+from faye_sync.sending import Outgoing
+
+# Pings whose pong is awaited; the oldest beyond it are taken to be lost.
+AWAITED = 1024
+
+
+class Owner(Protocol):
+    """The connection whose life is watched."""
+
+    housekeeper: Housekeeper
+    incoming: Incoming
+    outgoing: Outgoing
+
+    def is_open(self) -> bool:
+        """True while messages flow."""
+
+    def is_over(self) -> bool:
+        """True once there is nothing left to read for anybody."""
+
+    def abort(self, cause: str) -> None:
+        """End the connection without a closing handshake."""
+
+
+class Liveness:
+    """One connection's pings. ping() is safe from any thread, the rest runs as its docs say."""
+
+    def __init__(self, owner: Owner, interval: float | None, pong_timeout: float | None) -> None:
+        self._owner = owner
+        self._interval = interval
+        self._pong_timeout = pong_timeout
+        self._count = 0
+        self._awaited: dict[bytes, tuple[float, Callable[[], object] | None]] = {}
+        self._was_full = False
+        self.latency: float | None = None
+
+    def begin(self) -> None:
+        """Start the keepalive; on housekeeping."""
+        if self._interval is not None:
+            self._owner.housekeeper.at(self._interval, self._due)
+
+    def ping(self, data: bytes, callback: Callable[[], object] | None = None) -> None:
+        """Send a ping and remember what to do at its pong. Safe from any thread."""
+        while len(self._awaited) >= AWAITED:
+            self._awaited.pop(next(iter(self._awaited)), None)
+        self._awaited[data] = (time.monotonic(), callback)
+        self._owner.outgoing.ping(data)
+
+    def answered(self, data: bytes) -> Callable[[], object] | None:
+        """Note a pong, and hand out the callback that waits for it; on the thread that parses."""
+        sent_at, callback = self._awaited.pop(data, (None, None))
+        if sent_at is not None:
+            self.latency = time.monotonic() - sent_at
+        return callback
+
+    def _due(self) -> None:
+        owner = self._owner
+        if not owner.is_open():
+            return
+        self._count += 1
+        self.ping(b"keepalive %d" % self._count)
+        self._was_full = owner.incoming.is_full
+        self._expect_life(owner.incoming.turn)
+        self.begin()
+
+    def _expect_life(self, turn: int) -> None:
+        if self._pong_timeout is not None:
+            self._owner.housekeeper.at(self._pong_timeout, lambda: self._overdue(turn))
+
+    def _overdue(self, turn: int) -> None:
+        owner = self._owner
+        if owner.incoming.turn != turn or owner.is_over():
+            return
+        was_full, self._was_full = self._was_full, owner.incoming.is_full
+        if was_full or self._was_full:
+            # We were the ones who did not read: the peer gets its time anew.
+            self._expect_life(turn)
+            return
+        # The pong of a peer whose owner is busy may lie in the kernel.
+        owner.incoming.read_now()
+        if owner.incoming.turn == turn:
+            owner.abort("ping timeout")

@@ -1,0 +1,136 @@
+"""The way in: octets are read and parsed by one thread at a time, whoever that is.
+
+The reading lock is the right to read. The owner takes it in read() and waits
+for octets while it holds it; housekeeping only tries it, in read_now(), so it
+reads exactly when the owner is busy elsewhere. Events wait in the inbox, first
+in first out, until the owner hands them out; it does that without the lock,
+so that a busy listener does not keep pings from being answered."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from faye_sync.concurrency import Concurrency, Lock
+from faye_sync.driver.base import Receiving
+from faye_sync.events import Event, MessageEvent, PingEvent, PongEvent
+from faye_sync.transport.stream import Stream
+from faye_sync.transport.waker import Waker
+
+# Octets that an event costs beside its data, so that tiny ones cannot fill the memory.
+EVENT_COST = 128
+
+# Octets that may wait while the owner has paused: enough to see pings and a close.
+PAUSED_MARK = 65536
+
+
+class Incoming:
+    """One connection's incoming side: many may look, one owner reads and hands out."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        receiving: Receiving,
+        world: Concurrency,
+        sort: Callable[[Event], None],
+        max_queue: int,
+    ) -> None:
+        self._stream = stream
+        self._receiving = receiving
+        self._sort = sort
+        self._max_queue = max_queue
+        self._unread_octets = 0
+        self._waker: Waker | None = None
+        self.reading_lock: Lock = world.lock()
+        self.inbox: deque[Event] = deque()
+        # Counts receipts; the only thing the hot path does for housekeeping.
+        self.turn = 0
+        self.is_discarding = False
+        self.is_paused = False
+
+    @property
+    def is_full(self) -> bool:
+        """True when so much waits for the owner that reading has to stop."""
+        mark = PAUSED_MARK if self.is_paused else self._max_queue
+        if self._unread_octets <= mark or self.is_discarding:
+            return False
+        self._unread_octets = sum(map(_cost, list(self.inbox)))
+        return self._unread_octets > mark
+
+    def read(self, timeout: float | None = None, *, wakeable: bool = False) -> bool:
+        """Wait for octets and sort what they amount to; for the owner.
+
+        Args:
+            timeout: Seconds to wait; None waits for ever.
+            wakeable: Return also when wake() is called.
+
+        Returns:
+            False when the timeout passed first.
+        """
+        with self.reading_lock:
+            if self.inbox:
+                return True
+            if wakeable:
+                return self._read_unless_woken(timeout)
+            if timeout is not None and not self._stream.wait_readable(timeout):
+                return False
+            self.feed(self._stream.recv())
+            return True
+
+    def read_now(self) -> bool:
+        """Read what is there for an absent owner; False when the owner is reading."""
+        if not self.reading_lock.acquire(False):
+            return False
+        try:
+            if not self.inbox:
+                self._unread_octets = 0
+            data = self._stream.recv_now()
+            if data is not None:
+                before = len(self.inbox)
+                self.feed(data)
+                self._unread_octets += len(data) + EVENT_COST * (len(self.inbox) - before)
+            return True
+        finally:
+            self.reading_lock.release()
+
+    def feed(self, data: bytes) -> None:
+        """Parse data, empty at the end, with the reading lock held."""
+        receiving = self._receiving
+        if data:
+            self.turn += 1
+            receiving.receive_data(data)
+        else:
+            receiving.receive_eof()
+        for event in receiving.events():
+            if type(event) is not MessageEvent:
+                self._sort(event)
+            elif not self.is_discarding:
+                self.inbox.append(event)
+
+    def wake(self) -> None:
+        """Make a read(wakeable=True), under way or the next, return. Safe from any thread."""
+        if self._waker is not None:
+            self._waker.wake()
+
+    def close(self) -> None:
+        """Give up the waker's descriptors, with the reading lock held."""
+        if self._waker is not None:
+            self._waker.close()
+            self._waker = None
+
+    def _read_unless_woken(self, timeout: float | None) -> bool:
+        if self._waker is None:
+            self._waker = Waker()
+        if not self._stream.wait_any(self._waker.fileno(), timeout):
+            return False
+        self._waker.reset()
+        data = self._stream.recv_now()
+        if data is not None:
+            self.feed(data)
+        return True
+
+
+def _cost(event: Event) -> int:
+    if isinstance(event, MessageEvent | PingEvent | PongEvent):
+        return len(event.data) + EVENT_COST
+    return EVENT_COST
