@@ -1,0 +1,43 @@
+"""One message for many connections, framed once, and no slow one holds up the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from faye_sync.connection import Connection, Data, offer
+
+
+def broadcast(connections: Iterable[Connection], data: Data) -> int:
+    """Send one message to every open connection, without waiting for any.
+
+    One whose queue is full is closed with 1013; those not open are passed
+    over. Safe from any thread, also while others add to connections.
+
+    Args:
+        connections: Any collection, which is copied first; a dict's keys.
+        data: str is sent as text; bytes, bytearray, memoryview as binary.
+
+    Returns:
+        How many connections took the message.
+
+    Raises:
+        TypeError: data is of another type, and a connection is open.
+        ValueError: data is text with a lone surrogate, likewise.
+    """
+    frames: dict[str | None, bytes | None] = {}
+    return sum(_send(connection, data, frames) for connection in tuple(connections))
+
+
+def _send(connection: Connection, data: Data, frames: dict[str | None, bytes | None]) -> bool:
+    link = connection._link
+    if link is None or not link.is_open():
+        return False
+    sending = link.driver.sending
+    if sending.frame_kind not in frames:
+        frames[sending.frame_kind] = sending.frame(data)
+    if offer(link, data, frames[sending.frame_kind]):
+        return True
+    if link.is_open():
+        link.outgoing.drop_backlog()
+        link.close(1013, "the connection is too slow", "queue full")
+    return False

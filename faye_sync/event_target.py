@@ -1,0 +1,193 @@
+"""Listeners by event name: on, once, off, the on... attributes, and kept events.
+
+What came before the first listener of its kind is kept for it, so that a
+listener may be added after the connection stands."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from faye_sync.concurrency import leaf_lock
+from faye_sync.errors import ConfigurationError
+from faye_sync.events import ErrorEvent, Event
+
+Listener = Callable[[Any], object]
+L = TypeVar("L", bound=Listener)
+
+NAMES = ("open", "message", "ping", "pong", "drain", "error", "close")
+KEPT = frozenset({"open", "message", "error", "close"})
+
+
+class _Attribute:
+    """onopen and its like: one listener that runs before those of on()."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, target: None, owner: type) -> _Attribute: ...
+
+    @overload
+    def __get__(self, target: EventTarget, owner: type) -> Listener | None: ...
+
+    def __get__(self, target: EventTarget | None, owner: type) -> _Attribute | Listener | None:
+        return self if target is None else target._attributes.get(self._name)
+
+    def __set__(self, target: EventTarget, listener: Listener | None) -> None:
+        target._set_attribute(self._name, listener)
+
+
+class EventTarget:
+    """Something that events are dispatched to. Listeners may be added from any thread."""
+
+    onopen = _Attribute("open")
+    onmessage = _Attribute("message")
+    onerror = _Attribute("error")
+    onclose = _Attribute("close")
+
+    def __init__(self) -> None:
+        # Guards the three tables' writers; readers see one whole tuple or the other.
+        self._listeners_lock = leaf_lock()
+        self._attributes: dict[str, Listener] = {}
+        self._added: dict[str, tuple[Listener, ...]] = {}
+        self._listeners: dict[str, tuple[Listener, ...]] = {}
+        self._kept: deque[Event] = deque()
+
+    @overload
+    def on(self, name: str, listener: L) -> L: ...
+
+    @overload
+    def on(self, name: str, listener: None = None) -> Callable[[L], L]: ...
+
+    def on(self, name: str, listener: Any = None) -> Any:
+        """Call listener with each event of a kind; safe from any thread.
+
+        Listeners run in the order of adding, on the thread that reads. An
+        exception in one is logged and told to the error listeners; the
+        reading goes on. open, message, error and close events that came
+        before the first listener of their kind are handed to it.
+
+        Args:
+            name: open, message, ping, pong, drain, error or close.
+            listener: Takes the event. Without one, on() is a decorator.
+
+        Returns:
+            The listener, or the decorator.
+
+        Raises:
+            ConfigurationError: There is no event of that name.
+            TypeError: The listener cannot be called.
+            RuntimeError: A message listener, while receive() is in use.
+        """
+        if listener is None:
+            return lambda decorated: self.on(name, decorated)
+        self._check(name, listener)
+        self._add(name, listener)
+        return listener
+
+    def once(self, name: str, listener: Any = None) -> Any:
+        """Call listener with the next event of a kind only; else like on().
+
+        Args:
+            name: As for on().
+            listener: As for on().
+
+        Returns:
+            The listener, or the decorator.
+
+        Raises:
+            ConfigurationError: There is no event of that name.
+            TypeError: The listener cannot be called.
+            RuntimeError: A message listener, while receive() is in use.
+        """
+        if listener is None:
+            return lambda decorated: self.once(name, decorated)
+        self._check(name, listener)
+
+        def first(event: Event) -> None:
+            self.off(name, first)
+            listener(event)
+
+        first.__wrapped__ = listener  # type: ignore[attr-defined]  # so that off() finds it
+        self._add(name, first)
+        return listener
+
+    def off(self, name: str, listener: Listener) -> None:
+        """Take a listener of on() or once() away, wherever added twice all of it.
+
+        One that is not there is no error; safe from any thread.
+
+        Args:
+            name: As for on().
+            listener: What on() was given.
+        """
+        with self._listeners_lock:
+            self._added[name] = tuple(
+                added
+                for added in self._added.get(name, ())
+                if added != listener and getattr(added, "__wrapped__", None) != listener
+            )
+            self._combine(name)
+
+    def _listens(self, name: str) -> bool:
+        return bool(self._listeners.get(name))
+
+    def _dispatch(self, event: Event) -> None:
+        """Hand event to its listeners, or keep it for the first to come; on the reading thread."""
+        listeners = self._listeners.get(event.type)
+        if listeners:
+            for listener in listeners:
+                try:
+                    listener(event)
+                except Exception as error:
+                    self._listener_failed(event, error)
+        elif event.type in KEPT:
+            self._kept.append(event)
+
+    def _replay(self) -> None:
+        """Hand out kept events that have a listener now; on the reading thread."""
+        for _ in range(len(self._kept)):
+            self._dispatch(self._kept.popleft())
+
+    def _listener_failed(self, event: Event, error: Exception) -> None:
+        self._report(f"a listener of {event.type} raised {error!r}", error)
+        if not isinstance(event, ErrorEvent):
+            self._dispatch(ErrorEvent(f"a listener of {event.type} raised {error!r}", error))
+
+    def _report(self, text: str, error: BaseException) -> None:
+        """Log text with the traceback of error."""
+        raise NotImplementedError
+
+    def _listener_added(self) -> None:
+        """See to it that kept events are replayed."""
+        raise NotImplementedError
+
+    def _check(self, name: str, listener: object) -> None:
+        if name not in NAMES:
+            raise ConfigurationError(f"no event is named {name!r}; there are {', '.join(NAMES)}")
+        if not callable(listener):
+            raise TypeError(f"a listener must be callable, got {type(listener).__name__}")
+
+    def _add(self, name: str, listener: Listener) -> None:
+        with self._listeners_lock:
+            self._added[name] = (*self._added.get(name, ()), listener)
+            self._combine(name)
+        self._listener_added()
+
+    def _set_attribute(self, name: str, listener: Listener | None) -> None:
+        if listener is not None:
+            self._check(name, listener)
+        with self._listeners_lock:
+            self._attributes.pop(name, None)
+            if listener is not None:
+                self._attributes[name] = listener
+            self._combine(name)
+        if listener is not None:
+            self._listener_added()
+
+    def _combine(self, name: str) -> None:
+        first = self._attributes.get(name)
+        added = self._added.get(name, ())
+        self._listeners[name] = added if first is None else (first, *added)

@@ -1,0 +1,318 @@
+"""WebSocket: from the environ of a WSGI call to a connection, and back to the server.
+
+The socket is swapped at accept() in every style, so however the call ends, no
+octet of HTTP follows the 101; the far end of the swap tells when it ended."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import Any, TypeVar
+
+from werkzeug.datastructures import EnvironHeaders, Headers
+from werkzeug.wrappers import Response
+from werkzeug.wsgi import get_current_url
+
+from faye_sync.concurrency import leaf_lock
+from faye_sync.connection import Connection
+from faye_sync.driver.handshake import Refusal, is_websocket, refusal
+from faye_sync.driver.versions import server_driver
+from faye_sync.errors import ConfigurationError, ConnectionClosed
+from faye_sync.events import CloseEvent, ErrorEvent
+from faye_sync.housekeeping import housekeeper_of
+from faye_sync.link import Link, Terms
+from faye_sync.origin import Origins, refuse_origin
+from faye_sync.readiness import READ
+from faye_sync.reading import Style
+from faye_sync.transport.hijack import Taken, drain, find, take
+
+W = TypeVar("W", bound="WebSocket")
+HeaderPairs = Mapping[str, str] | Iterable[tuple[str, str]]
+
+logger = logging.getLogger("faye_sync")
+
+
+class WebSocket(Connection):
+    """The server's end of a WebSocket connection, made in a WSGI call.
+
+    Used by listeners and return, by start(function), or by receive() in the
+    server's own thread. The constructor writes nothing: the first receive,
+    send, ping, close, with, start or call of the object accepts.
+
+    Args:
+        environ: The WSGI environ, or a request object that has one.
+        protocols: Subprotocols that the application speaks; the client's order decides.
+        headers: More headers for the 101, a mapping or pairs.
+        max_length: Octets of the largest message taken.
+        origins: Which pages may connect: None for those of the same host and
+            for requests without Origin, "*" for all, a list (None in it for no
+            Origin), a compiled pattern, or a callable(origin, environ).
+        ping: Seconds between keepalive pings; None for none.
+        pong_timeout: Seconds without an octet after a ping until the peer
+            counts as dead; None for never.
+        send_timeout: Seconds that a send may wait for the peer; None for ever.
+        close_timeout: Seconds that a peer has to answer a close; None for ever.
+        max_queue: Octets that may wait unsent, and again unread.
+        detach: True insists on leaving the WSGI call at once, False stays in
+            it; None leaves it where the server allows.
+
+    Raises:
+        ConfigurationError: An option cannot work.
+        HijackError: The server does not show the client's socket.
+        TypeError: environ is neither a mapping nor has one.
+    """
+
+    def __init__(
+        self,
+        environ: Any,
+        protocols: str | Iterable[str] | None = (),
+        *,
+        headers: HeaderPairs | None = None,
+        max_length: int = 2**26 - 1,
+        origins: Origins = None,
+        ping: float | None = 20.0,
+        pong_timeout: float | None = 20.0,
+        send_timeout: float | None = 30.0,
+        close_timeout: float | None = 10.0,
+        max_queue: int = 2**24,
+        detach: bool | None = None,
+    ) -> None:
+        super().__init__(Terms(ping, pong_timeout, send_timeout, close_timeout, max_queue))
+        self.environ = environ_of(environ)
+        self._detach = detach
+        self._deferred: Callable[[], None] | None = None
+        self._answer: Response | None = None
+        self._refused: ConnectionClosed | None = None
+        self._remote_address: Any = None
+        self._accept_lock = leaf_lock()
+        refused = refusal(self.environ) or refuse_origin(self.environ, origins)
+        if refused is not None:
+            self._refuse(refused)
+            return
+        self._driver = server_driver(
+            self.environ,
+            protocols=() if protocols is None else protocols,
+            headers=_pairs(headers),
+            max_length=max_length,
+        )
+        self._found = find(self.environ)
+        self._reminder = weakref.finalize(self, _remind, self.id, self.environ.get("PATH_INFO", ""))
+        self._reminder.atexit = False
+
+    @staticmethod
+    def is_websocket(environ: Any) -> bool:
+        """Tell whether a request asks for a WebSocket: GET, Connection and Upgrade say so.
+
+        Key and version are the constructor's to check.
+
+        Args:
+            environ: The WSGI environ, or a request object that has one.
+
+        Returns:
+            True when it does.
+
+        Raises:
+            TypeError: environ is neither a mapping nor has one.
+        """
+        return is_websocket(environ_of(environ))
+
+    def accept(self: W) -> W:
+        """Take the socket and write the 101; does nothing when that was done, or refused.
+
+        Returns:
+            The WebSocket.
+
+        Raises:
+            OSError: No descriptor is left, or the client has left already.
+        """
+        self._open()
+        return self
+
+    def reject(self, status: int = 403, body: str = "", headers: HeaderPairs | None = None) -> None:
+        """Refuse the request; the answer goes out when the object is called.
+
+        Args:
+            status: Of the HTTP answer, 400 to 599.
+            body: Of the HTTP answer, text.
+            headers: Of the HTTP answer.
+
+        Raises:
+            RuntimeError: The 101 is written already.
+            ConfigurationError: The status is no refusal.
+        """
+        if not 400 <= status <= 599:
+            raise ConfigurationError(f"a refusal has a status of 400 to 599, got {status}")
+        with self._accept_lock:
+            if self._link is not None:
+                raise RuntimeError("the 101 was sent already; close(code, reason) ends it now")
+            self._refuse(Refusal(status, body, _pairs(headers)))
+
+    def __call__(
+        self, environ: Mapping[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Answer the WSGI call: the last thing a view does, by calling or returning the object.
+
+        Starts the reading of callback style; closes a connection that was read
+        in the call, with 1000, and waits for the closing handshake.
+
+        Args:
+            environ: The WSGI environ.
+            start_response: As PEP 3333 has it.
+
+        Returns:
+            The body: of a refusal its text, else nothing, because the server's
+            own socket leads nowhere any more.
+
+        Raises:
+            RuntimeError: As start() does.
+        """
+        if self._answer is None and self._style is Style.OPEN:
+            self.start()
+        if self._answer is not None:
+            self._replay()
+            return self._answer(dict(environ), start_response)
+        if self._deferred is not None:
+            self._deferred()
+        elif not self._is_started:
+            self.close()
+            self.wait_closed()
+        start_response("101 Switching Protocols", [])
+        return []
+
+    @cached_property
+    def url(self) -> str:
+        """The URL the client asked for, with ws or wss."""
+        return f"ws{get_current_url(dict(self.environ)).removeprefix('http')}"
+
+    @cached_property
+    def headers(self) -> Headers:
+        """The headers of the request."""
+        return Headers(EnvironHeaders(dict(self.environ)))
+
+    @property
+    def protocol(self) -> str:
+        """The subprotocol agreed on, or an empty string."""
+        return "" if self._refused is not None else self._driver.protocol
+
+    @property
+    def status_code(self) -> int:
+        """Of the answer to the handshake: 101, or that of the refusal."""
+        return 101 if self._answer is None else self._answer.status_code
+
+    @property
+    def remote_address(self) -> Any:
+        """The peer's address as getpeername gives it; None before accept()."""
+        return self._remote_address
+
+    # --- beneath ----------------------------------------------------------------------------------
+
+    def _open(self) -> Link | None:
+        if self._link is None and self._answer is None:
+            with self._accept_lock:
+                self._accept_once()
+        return self._link
+
+    def _accept_once(self) -> None:
+        if self._link is None and self._answer is None:
+            self._accept()
+
+    def _accept(self) -> None:
+        self._reminder.detach()
+        taken = take(self._found)
+        self._remote_address = taken.remote_address
+        self._driver.start()
+        link = Link(taken.stream, self._driver, taken.world, self._terms, self._listens)
+        link.begin(taken.early)
+        self._linked(link)
+        self._watch_call(taken)
+
+    def _refuse(self, refused: Refusal) -> None:
+        self._answer = Response(
+            refused.text, refused.status, list(refused.headers), content_type="text/plain"
+        )
+        self._refused = ConnectionClosed(1002, refused.text, False, "handshake")
+        self._dispatch(ErrorEvent(refused.text, self._refused))
+        self._dispatch(CloseEvent(1002, refused.text, False, "handshake"))
+
+    def _is_refused(self) -> bool:
+        return self._refused is not None
+
+    def _refusal_error(self) -> ConnectionClosed:
+        return self._refused or ConnectionClosed()
+
+    def _run_reader(self, reader: Callable[[], None]) -> None:
+        if self._detach is False:
+            self._deferred = reader
+        else:
+            super()._run_reader(reader)
+
+    def _watch_call(self, taken: Taken) -> None:
+        """Have housekeeping see when the server drops its end: the call is over."""
+        housekeeper = housekeeper_of(taken.world)
+        fd = taken.far_end.fileno()
+
+        def look(_: int = 0) -> None:
+            if not drain(taken.far_end):
+                housekeeper.arm(fd, READ, look)
+                return
+            housekeeper.forget(fd)
+            taken.far_end.close()
+            self._call_is_over()
+
+        housekeeper.post(look)
+
+    def _call_is_over(self) -> None:
+        link = self._link
+        if link is None or (self._is_started and self._deferred is None):
+            return
+        if link.is_open():
+            logger.warning(
+                "WebSocket %s on %s: the call ended without closing it, so it was closed with "
+                "1011; return the WebSocket from the view, or call close()",
+                self.id,
+                self.environ.get("PATH_INFO", ""),
+            )
+            link.close(1011, "")
+        link.disown()
+        if not self._is_told_closed:
+            link.world.spawn(f"faye-sync-{self.id}-end", lambda: self._tell_of_end(link))
+
+    def _tell_of_end(self, link: Link) -> None:
+        """Run the listeners that the ended call left behind."""
+        link.closed.wait()
+        self._dispatch_rest(link)
+
+
+def environ_of(environ: Any) -> Mapping[str, Any]:
+    """Return the WSGI environ of a request object, or the environ itself.
+
+    Args:
+        environ: A mapping, or an object whose environ is one.
+
+    Returns:
+        The environ.
+
+    Raises:
+        TypeError: There is none.
+    """
+    candidate = environ if isinstance(environ, Mapping) else getattr(environ, "environ", None)
+    if isinstance(candidate, Mapping):
+        return candidate
+    raise TypeError(
+        f"WebSocket takes a WSGI environ or a request that has one, got {type(environ).__name__}"
+    )
+
+
+def _pairs(headers: HeaderPairs | None) -> tuple[tuple[str, str], ...]:
+    return tuple(headers.items() if isinstance(headers, Mapping) else headers or ())
+
+
+def _remind(connection_id: str, path: str) -> None:
+    logger.warning(
+        "WebSocket %s on %s was neither opened nor answered; return it from the view "
+        "(or return ws(environ, start_response) in plain WSGI)",
+        connection_id,
+        path,
+    )
