@@ -1,0 +1,121 @@
+# Everything a newcomer needs: `make` lists it. GNU make and a POSIX shell; each target sets up
+# what it needs, once: the stamps in $(VENV) and $(CACHE) remember what was done for which files.
+#
+# What `make test` may take, in seconds on two cores, on a machine where nothing is installed yet:
+#
+#   part                                        budget   measured
+#   set-up: virtual environment, packages           60          -
+#   set-up: Chromium, ws, Autobahn (at once)       150          -
+#   unit: drivers, events, layers, repository       60          -
+#   servers: each WSGI server, each style          120          -
+#   autobahn, fast set: werkzeug                    30          -
+#   autobahn, fast set: gunicorn gthread            30          -
+#   autobahn, fast set: gevent pywsgi               30          -
+#   autobahn, limits and a part of deflate          90          -
+#   stress                                          90          -
+#   browser                                         45          -
+#   node                                            15          -
+#   together                                       720          -   (15 minutes are 900)
+
+PYTHON =
+VENV = .venv
+CACHE = .cache
+ARGS =
+
+BIN = $(VENV)/bin
+SOURCES = faye_sync tests examples
+METADATA = setup.cfg pyproject.toml
+# Another PYTHON is another stamp, so that naming one looks at the environment again.
+MADE = $(VENV)/made$(if $(PYTHON),-with-$(subst /,-,$(PYTHON)))
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@echo
+	@echo 'PYTHON=python3.12  another Python, 3.10 or later       VENV=folder  another environment'
+	@echo 'ARGS="-k ping -x"  passed to pytest'
+
+demo: $(VENV)/demo ## Install the demo and run examples/flask_echo.py
+	$(BIN)/python examples/flask_echo.py $(ARGS)
+
+test: $(VENV)/test $(CACHE)/machine ## Set up all that the tests need and run them
+	$(BIN)/python -m pytest $(ARGS)
+
+conformance: $(VENV)/test $(CACHE)/machine ## Run the conformance tests, the long ones too (half an hour)
+	$(BIN)/python -m pytest -m conformance --timeout 1800 $(ARGS)
+
+check: $(VENV)/check ## Lint, formatting, types, layers and the rules of the house
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy --strict
+	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_repository.py
+
+format: $(VENV)/check ## Format the code and mend what ruff can mend
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+coverage: $(VENV)/test $(CACHE)/machine ## Run the tests and tell which lines and branches they miss
+	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+setup: $(VENV)/test ## Look again for what the tests need beside Python packages
+	rm -f $(CACHE)/machine
+	$(MAKE) $(CACHE)/machine
+
+clean: ## Remove all that the other targets made
+	rm -rf $(VENV) $(CACHE) node_modules build dist *.egg-info .coverage*
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help demo test conformance check format coverage setup clean
+
+# A Python that runs (a shim may not), is of a tested version, and can make an environment. One
+# that is newer than the tested ones is the last resort; a PYTHON that was named is only asked
+# whether it can do the work.
+FIND_PYTHON = \
+	find_python() { \
+	    for newest in 13 99; do \
+	        for python in $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11 python3.10); do \
+	            "$$python" -c "import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, $$newest))" \
+	                2>/dev/null && return; \
+	        done; \
+	    done; \
+	    echo '$(if $(PYTHON),$(PYTHON) is no Python 3.10 or later that can make a virtual environment.,No Python 3.10 or later that can make a virtual environment was found.)' >&2; \
+	    echo 'Install one (on Debian and Ubuntu: apt-get install python3-venv), or name one: make PYTHON=/path/to/python3' >&2; \
+	    return 1; \
+	}
+VERSION = import sys; print(sys.version)
+
+# An environment that works is kept, unless a PYTHON was named and it is of another version.
+$(MADE):
+	@$(FIND_PYTHON); \
+	if $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	    $(if $(PYTHON),find_python || exit 1; test "$$("$$python" -c '$(VERSION)')" = "$$($(BIN)/python -c '$(VERSION)')" || make_anew=yes;) \
+	    : ; \
+	else \
+	    make_anew=yes; \
+	fi; \
+	if test -n "$$make_anew"; then \
+	    find_python || exit 1; \
+	    echo "$(VENV): made with $$("$$python" -c '$(VERSION)')"; \
+	    "$$python" -m venv --clear $(VENV) || exit 1; \
+	fi
+	@touch $@
+
+$(VENV)/demo: $(MADE) $(METADATA)
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	@touch $@
+
+$(VENV)/test: $(MADE) $(METADATA)
+	$(BIN)/python -m pip install --quiet --editable '.[gevent,test]'
+	@touch $@
+
+$(VENV)/check: $(MADE) $(METADATA)
+	$(BIN)/python -m pip install --quiet --editable '.[gevent,test,check]'
+	@touch $@
+
+# Beside Python packages: Chromium, the npm package ws, Autobahn. What cannot be had is named, and
+# its tests skip; with CI=true that is a failure.
+$(CACHE)/machine: tests/setup_test_machine.py package.json package-lock.json \
+		$(wildcard tests/conformance/setup_autobahn.py) | $(VENV)/test
+	@mkdir -p $(CACHE)
+	$(BIN)/python tests/setup_test_machine.py --cache $(CACHE)
+	@touch $@
