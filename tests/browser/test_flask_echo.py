@@ -1,0 +1,184 @@
+"""What a person sees who opens examples/flask_echo.py in a browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+import requests
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import Server
+
+pytestmark = pytest.mark.browser
+
+PATIENCE = 15.0  # seconds until a sight that never comes is a failure
+T = TypeVar("T")
+
+
+class Tab:
+    """One tab of the browser; whatever is asked of it brings it to the front first."""
+
+    def __init__(self, driver: webdriver.Chrome, url: str) -> None:
+        driver.switch_to.new_window("tab")
+        self._driver = driver
+        self._handle = driver.current_window_handle
+        driver.get(url)
+
+    def find(self, id: str) -> WebElement:
+        self._driver.switch_to.window(self._handle)
+        return self._driver.find_element(By.ID, id)
+
+    def click(self, id: str) -> None:
+        _until(lambda: self.find(id).is_enabled(), self._driver, f"#{id} never became usable")
+        self.find(id).click()
+
+    def write(self, id: str, text: str) -> None:
+        """Replace what stands in a field."""
+        self.find(id).send_keys(Keys.CONTROL, "a", Keys.NULL, text)
+
+    def wait_for(self, id: str, pattern: str) -> re.Match[str]:
+        """Wait until the pattern is found in the element's text."""
+
+        def look() -> re.Match[str] | None:
+            return re.search(pattern, self.find(id).text, re.MULTILINE)
+
+        found = _until(look, self._driver, f"#{id} never showed {pattern!r}")
+        assert found is not None
+        return found
+
+    def close(self) -> None:
+        self._driver.switch_to.window(self._handle)
+        self._driver.close()
+        self._driver.switch_to.window(self._driver.window_handles[0])
+
+
+def _until(look: Callable[[], T], driver: webdriver.Chrome, complaint: str) -> T:
+    return WebDriverWait(driver, PATIENCE, 0.05).until(lambda _: look(), complaint)
+
+
+@pytest.fixture
+def tab(chromium: webdriver.Chrome, server: Server) -> Iterator[Tab]:
+    tab = Tab(chromium, server.url)
+    tab.wait_for("state", "^Open$")
+    yield tab
+    tab.close()
+
+
+@pytest.fixture
+def other_tab(chromium: webdriver.Chrome, server: Server, tab: Tab) -> Iterator[Tab]:
+    other = Tab(chromium, server.url)
+    yield other
+    other.close()
+
+
+def test_typing_shows_the_echo_and_its_round_trip_time(tab: Tab) -> None:
+    tab.write("message", "Grüße aus dem Browser")
+    tab.click("send")
+
+    row = tab.wait_for("log", r"^Grüße aus dem Browser\s+([\d.]+) ms$")
+    shown = tab.wait_for("rtt", r"^([\d.]+)\s*ms$")
+    assert float(shown[1]) == float(row[1])
+    assert tab.find("rtt-count").text == "1"
+
+
+def test_measuring_steadily_draws_the_chart(tab: Tab) -> None:
+    tab.click("steady")
+
+    tab.wait_for("rtt-count", r"^[5-9]$")
+    assert "median" in (tab.find("chart").get_attribute("aria-label") or "")
+    assert not tab.find("chart-hint").is_displayed()
+
+
+def test_64_kib_of_random_octets_come_back_the_same(tab: Tab) -> None:
+    tab.click("send-binary")
+
+    tab.wait_for("log", r"^65,536 random octets, every one came back the same")
+
+
+def test_two_tabs_chat_with_each_other(tab: Tab, other_tab: Tab) -> None:
+    tab.wait_for("chat-present", "^2 people present$")
+    other_tab.write("chat-name", "Grace" + Keys.ENTER)
+    tab.wait_for("chat-log", "^Grace joined$")
+    other_tab.wait_for("chat-state", "^Open$")
+
+    other_tab.write("chat-text", "Hello, who is there?" + Keys.ENTER)
+    tab.wait_for("chat-log", r"^Grace\nHello, who is there\?$")
+    tab.write("chat-text", "Only me" + Keys.ENTER)
+    other_tab.wait_for("chat-log", "^Only me$")
+
+    other_tab.click("chat-join")  # it says Leave
+    tab.wait_for("chat-log", "^Grace left$")
+    tab.wait_for("chat-present", "^1 person present$")
+
+
+def test_who_left_the_chat_can_join_again(tab: Tab) -> None:
+    tab.wait_for("chat-present", "^1 person present$")
+    tab.click("chat-join")
+    tab.wait_for("chat-log", "^You left the chat$")
+
+    tab.click("chat-join")
+    tab.wait_for("chat-present", "^1 person present$")
+    tab.wait_for("chat-state", "^Open$")
+
+
+def test_closing_with_3001_shows_the_code_and_the_reason(tab: Tab) -> None:
+    tab.write("close-code", "3001")
+    tab.write("close-reason", "lunch")
+    tab.click("close")
+
+    tab.wait_for("state", "^Closed$")
+    tab.wait_for("close-info", "^Closed with 3001: a code reserved for libraries, “lunch”$")
+
+
+def test_a_code_that_browsers_may_not_send_leaves_the_connection_open(tab: Tab) -> None:
+    tab.write("close-code", "1001")
+    tab.click("close")
+
+    tab.wait_for("close-complaint", "^Browsers may send 1000 and 3000 to 4999")
+    assert tab.find("state").text == "Open"
+
+
+def test_reconnecting_after_a_close_echoes_again(tab: Tab) -> None:
+    tab.click("close")
+    tab.wait_for("close-info", "^Closed with 1000")
+
+    tab.click("reconnect")
+    tab.wait_for("state", "^Open$")
+    tab.write("message", "back again" + Keys.ENTER)
+    tab.wait_for("log", r"^back again\s+[\d.]+ ms$")
+
+
+def test_killing_the_server_shows_the_closed_state(tab: Tab, server: Server) -> None:
+    tab.wait_for("chat-state", "^Open$")
+
+    server.kill()
+
+    tab.wait_for("state", "^Closed$")
+    tab.wait_for("close-info", "^Closed with 1006: connection lost")
+    tab.wait_for("chat-state", "^Closed$")
+
+
+@pytest.mark.parametrize("width", [1200, 360])
+def test_nothing_is_wider_than_the_window(tab: Tab, chromium: webdriver.Chrome, width: int) -> None:
+    tab.find("log")
+    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
+    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    assert chromium.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("path", ["echo", "chat"])
+def test_a_plain_get_is_told_to_upgrade(server: Server, path: str) -> None:
+    answer = requests.get(server.url + "/" + path, timeout=PATIENCE)
+
+    assert answer.status_code == 426
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert answer.text
