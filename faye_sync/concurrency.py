@@ -36,7 +36,7 @@ class Lock(Protocol):
 
     def __enter__(self) -> Any: ...
 
-    def __exit__(self, kind: Any, error: Any, traceback: Any, /) -> Any: ...
+    def __exit__(self, kind: Any, error: Any, traceback: Any, /) -> Any: ...  # noqa: PYI036  # gevent's has none of the types
 
 
 class Event(Protocol):

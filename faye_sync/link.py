@@ -7,12 +7,14 @@ where no owner comes."""
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from faye_sync.concurrency import Concurrency, Event as Flag, leaf_lock
 from faye_sync.driver.base import Driver
+from faye_sync.driver.frames import cut_reason
 from faye_sync.errors import ConnectionClosed, ProtocolError
 from faye_sync.events import (
     CloseEvent,
@@ -27,13 +29,10 @@ from faye_sync.events import (
 from faye_sync.farewell import Farewell
 from faye_sync.housekeeping import housekeeper_of
 from faye_sync.liveness import Liveness
-from faye_sync.readiness import HANGUP, READ, WRITE
 from faye_sync.receiving import Incoming
 from faye_sync.sending import Command, Outgoing
 from faye_sync.transport.stream import Stream
-
-# RFC 6455 5.5: what fits beside the code in a control frame of 125 octets.
-REASON_LIMIT = 123
+from faye_sync.watching import Watch
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,9 @@ class Link:
         self._listens = listens
         self.incoming = Incoming(stream, driver.receiving, world, self._sort, terms.max_queue)
         self.outgoing = Outgoing(stream, driver.sending, world, self, terms.max_queue)
-        self.liveness = Liveness(self, terms.ping, terms.pong_timeout)
         self.housekeeper = housekeeper_of(world)
+        self.liveness = Liveness(self, terms.ping, terms.pong_timeout)
+        self.watch = Watch(self)
         self.state = ReadyState.OPEN
         self.final: CloseEvent | None = None
         self.closed: Flag = world.event()
@@ -79,8 +79,6 @@ class Link:
         # What ends the connection once everything before it was handed out.
         self._ending: Event | None = None
         self._has_owner = False
-        self._wants = 0
-        self._watches_stall = False
         self._callbacks: deque[tuple[Event, Callable[[], object]]] = deque()
 
     # --- the life of the connection -------------------------------------------------------------
@@ -103,6 +101,10 @@ class Link:
         """True once there is nothing left to read for anybody."""
         return self._ending is not None or self.final is not None
 
+    def is_ended(self) -> bool:
+        """True once the connection is closed: its farewell has the descriptor now."""
+        return self.final is not None
+
     def close(self, code: int, reason: str, cause: str = "local") -> None:
         """Begin the closing handshake; returns at once. Does nothing the second time."""
         with self._state_lock:
@@ -114,7 +116,7 @@ class Link:
         self.incoming.is_discarding = True
         # What send_nowait() took is sent first; where that cannot be, the close deadline ends it.
         self.outgoing.close(code, reason, after_backlog=cause == "local")
-        self.housekeeper.post(self._watch_close)
+        self.housekeeper.post(self.watch.for_answer)
 
     def abort(self, cause: str) -> None:
         """End without a closing handshake; wakes every thread that waits."""
@@ -123,16 +125,16 @@ class Link:
                 return
             self._abort_cause = self._abort_cause or cause
         self.stream.shut_down()
-        self.housekeeper.post(self._watch_input)
+        self.housekeeper.post(self.watch.for_input)
 
     # --- for the owner ----------------------------------------------------------------------------
 
-    def next(self, timeout: float | None = None, *, wakeable: bool = False) -> Event | None:
-        """Wait for the next event; for the owner alone.
+    def next(self, deadline: float | None = None, *, wakeable: bool = False) -> Event | None:
+        """Wait for the next event until a clock time; for the owner alone.
 
         Returns:
             The event, a CloseEvent being the last there is; None at the
-            timeout, or when wakeable and woken.
+            deadline, or when wakeable and woken.
         """
         self._has_owner = True
         inbox = self.incoming.inbox
@@ -142,11 +144,13 @@ class Link:
                 if type(event) is MessageEvent:
                     return event
                 if event is self._ending:
-                    self._conclude()
+                    self.conclude()
                 if event is not self._ending or isinstance(event, ErrorEvent):
                     return event
             if self.final is not None:
                 return self.final
+            # Anew each time: a message that trickles in must not put the deadline off.
+            timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
             if not self.incoming.read(timeout, wakeable=wakeable) or (wakeable and not inbox):
                 return None
 
@@ -160,13 +164,13 @@ class Link:
     def discard(self) -> None:
         """Drop the messages that wait and those to come."""
         self.incoming.is_discarding = True
-        self.housekeeper.post(self._watch_input)
+        self.housekeeper.post(self.watch.for_input)
 
     def disown(self) -> None:
         """Say that no owner will read any more."""
         self._has_owner = False
         self.incoming.is_discarding = True
-        self.housekeeper.post(self._look_for_end)
+        self.housekeeper.post(self.look_for_end)
 
     def callback_of(self, event: PongEvent) -> Callable[[], object] | None:
         """Take the callback of the ping that event answers; for the owner."""
@@ -225,18 +229,11 @@ class Link:
 
     # --- the end -----------------------------------------------------------------------------------
 
-    def _conclude(self) -> None:
-        """Act on what ends the connection. Does nothing the second time."""
-        ending = self._ending
-        if isinstance(ending, ErrorEvent):
-            code = ending.error.code if isinstance(ending.error, ProtocolError) else 1011
-            reason = _cut(ending.message)
-            self.outgoing.close(code, reason, after_backlog=False)
-            self._end(CloseEvent(code, reason, False, "protocol"))
-        elif isinstance(ending, CloseEvent) and ending.cause == "eof":
-            self._end(CloseEvent(1006, "", False, self._why_cut()))
-        elif isinstance(ending, CloseEvent):
-            self._answer(ending)
+    def _fail(self, error: ErrorEvent) -> None:
+        code = error.error.code if isinstance(error.error, ProtocolError) else 1011
+        reason = cut_reason(error.message)
+        self.outgoing.close(code, reason, after_backlog=False)
+        self._end(CloseEvent(code, reason, False, "protocol"))
 
     def _answer(self, peers: CloseEvent) -> None:
         with self._state_lock:
@@ -266,7 +263,7 @@ class Link:
         self.closed.set()
         self.on_end()
         farewell = Farewell(self, self.terms.close_timeout)
-        peer_is_gone = isinstance(self._ending, CloseEvent) and self._ending.cause == "eof"
+        peer_is_gone = self._ending is not None and self._is_eof(self._ending)
         self.housekeeper.post(lambda: farewell.begin(peer_is_gone))
 
     def gone(self) -> None:
@@ -279,7 +276,7 @@ class Link:
 
     def stalled(self) -> None:
         """Have housekeeping flush when there is room again."""
-        self.housekeeper.post(self._watch_room)
+        self.housekeeper.post(self.watch.for_room)
 
     def drained(self) -> None:
         """Tell the drain listeners, on the owner's thread."""
@@ -308,14 +305,8 @@ class Link:
         return self.stream.fileno()
 
     def neglected(self) -> None:
-        """The owner does not read: watch for octets on its behalf."""
-        if self.is_over():
-            return
-        if self.incoming.is_full:
-            self._want(HANGUP)
-            self.housekeeper.heat(self)
-        else:
-            self._want(READ)
+        """The owner does not read: do it on its behalf."""
+        self.watch.neglected()
 
     def say_goodbye(self) -> None:
         """The process ends."""
@@ -327,81 +318,41 @@ class Link:
         self.state = ReadyState.CLOSED
         self.stream.close()
 
-    def _settle_in(self) -> None:
-        self.housekeeper.look_after(self)
-        self.liveness.begin()
-        self._look_for_end()
+    def read_for_owner(self) -> None:
+        """Take what lies in the kernel, unless the owner is reading."""
+        self.watch.read_for_owner()
 
-    def _want(self, interest: int) -> None:
-        if self.final is None:
-            self._wants |= interest
-            self.housekeeper.arm(self.fileno(), self._wants, self._fired)
-
-    def _fired(self, events: int) -> None:
-        if self.final is not None:
-            return
-        wanted, self._wants = self._wants, 0
-        if wanted & WRITE:
-            if events & ~READ:
-                self.outgoing.flush()
-            else:
-                self._want(WRITE)
-        if wanted & (READ | HANGUP):
-            if events & ~WRITE:
-                self._read_for_owner()
-            else:
-                self._want(wanted & ~WRITE)
-
-    def _read_for_owner(self) -> None:
-        if self.is_over():
-            return
-        if not self.incoming.read_now():
-            self.housekeeper.heat(self)
-            return
-        self._look_for_end()
-        self.neglected()
-
-    def _look_for_end(self) -> None:
-        """Act on the end where no owner will; one that has messages before it gets time."""
+    def look_for_end(self) -> None:
+        """Act on the end where no owner will; one with messages before it gets time to answer."""
         ending = self._ending
         if ending is None:
             return
-        is_eof = isinstance(ending, CloseEvent) and ending.cause == "eof"
-        inbox = self.incoming.inbox
-        may_answer = self._has_owner and self.is_open() and inbox and inbox[0] is not ending
-        if is_eof or not may_answer:
-            self._conclude()
+        if self._is_eof(ending) or not self._owes_messages():
+            self.conclude()
         elif self.terms.close_timeout is not None:
-            self.housekeeper.at(self.terms.close_timeout, self._conclude)
+            self.housekeeper.at(self.terms.close_timeout, self.conclude)
 
-    def _watch_input(self) -> None:
-        if not self.is_over():
-            self._want(READ)
+    def conclude(self) -> None:
+        """Act on what ends the connection. Does nothing the second time."""
+        ending = self._ending
+        if isinstance(ending, ErrorEvent):
+            self._fail(ending)
+        elif ending is not None and self._is_eof(ending):
+            self._end(CloseEvent(1006, "", False, self._why_cut()))
+        elif isinstance(ending, CloseEvent):
+            self._answer(ending)
 
-    def _watch_close(self) -> None:
-        self._watch_input()
-        if self.terms.close_timeout is not None:
-            self.housekeeper.at(self.terms.close_timeout, lambda: self.abort("close timeout"))
+    def _settle_in(self) -> None:
+        self.housekeeper.look_after(self)
+        self.liveness.begin()
+        self.look_for_end()
 
-    def _watch_room(self) -> None:
-        self._want(WRITE)
-        if not self._watches_stall:
-            self._watches_stall = True
-            self._expect_progress()
+    def _owes_messages(self) -> bool:
+        """Whether an owner may still answer messages that came before the end."""
+        if not (self._has_owner and self.is_open()):
+            return False
+        return any(isinstance(event, MessageEvent) for event in list(self.incoming.inbox))
 
-    def _expect_progress(self) -> None:
-        progress = self.outgoing.progress
-        if self.terms.send_timeout is not None:
-            self.housekeeper.at(self.terms.send_timeout, lambda: self._check_progress(progress))
-
-    def _check_progress(self, progress: int) -> None:
-        if self.outgoing.is_idle or self.final is not None:
-            self._watches_stall = False
-        elif self.outgoing.progress != progress:
-            self._expect_progress()
-        else:
-            self.abort("send timeout")
-
-
-def _cut(text: str) -> str:
-    return text.encode()[:REASON_LIMIT].decode(errors="ignore")
+    @staticmethod
+    def _is_eof(ending: Event) -> bool:
+        return isinstance(ending, CloseEvent) and ending.cause == "eof"

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from faye_sync.concurrency import leaf_lock
 from faye_sync.housekeeping import Housekeeper
 from faye_sync.receiving import Incoming
 from faye_sync.sending import Outgoing
@@ -30,6 +31,9 @@ class Owner(Protocol):
     def is_over(self) -> bool:
         """True once there is nothing left to read for anybody."""
 
+    def read_for_owner(self) -> None:
+        """Take what lies in the kernel, unless the owner is reading."""
+
     def abort(self, cause: str) -> None:
         """End the connection without a closing handshake."""
 
@@ -42,6 +46,8 @@ class Liveness:
         self._interval = interval
         self._pong_timeout = pong_timeout
         self._count = 0
+        # Any thread may ping while another parses a pong.
+        self._awaited_lock = leaf_lock()
         self._awaited: dict[bytes, tuple[float, Callable[[], object] | None]] = {}
         self._was_full = False
         self.latency: float | None = None
@@ -53,14 +59,16 @@ class Liveness:
 
     def ping(self, data: bytes, callback: Callable[[], object] | None = None) -> None:
         """Send a ping and remember what to do at its pong. Safe from any thread."""
-        while len(self._awaited) >= AWAITED:
-            self._awaited.pop(next(iter(self._awaited)), None)
-        self._awaited[data] = (time.monotonic(), callback)
+        with self._awaited_lock:
+            while len(self._awaited) >= AWAITED:
+                del self._awaited[next(iter(self._awaited))]
+            self._awaited[data] = (time.monotonic(), callback)
         self._owner.outgoing.ping(data)
 
     def answered(self, data: bytes) -> Callable[[], object] | None:
         """Note a pong, and hand out the callback that waits for it; on the thread that parses."""
-        sent_at, callback = self._awaited.pop(data, (None, None))
+        with self._awaited_lock:
+            sent_at, callback = self._awaited.pop(data, (None, None))
         if sent_at is not None:
             self.latency = time.monotonic() - sent_at
         return callback
@@ -88,7 +96,7 @@ class Liveness:
             # We were the ones who did not read: the peer gets its time anew.
             self._expect_life(turn)
             return
-        # The pong of a peer whose owner is busy may lie in the kernel.
-        owner.incoming.read_now()
-        if owner.incoming.turn == turn:
+        # The pong of a peer whose owner is busy may lie in the kernel; so may the peer's end.
+        owner.read_for_owner()
+        if owner.incoming.turn == turn and not owner.is_over():
             owner.abort("ping timeout")

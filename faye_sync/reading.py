@@ -291,8 +291,7 @@ class ReadingSide(EventTarget):
     def _receive(self, link: Link, timeout: float | None) -> str | bytes:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
-            event = link.next(remaining)
+            event = link.next(deadline)
             if type(event) is MessageEvent:
                 return event.data
             if event is None:

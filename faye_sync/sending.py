@@ -96,7 +96,8 @@ class Outgoing:
         self._was_stalled = False
         # Set as the close frame is framed, under the lock: nothing follows it.
         self.has_closed = False
-        self.progress = 0
+        # When the kernel last took a part of what it had refused (clock time).
+        self.progressed_at = 0.0
 
     @property
     def unsent(self) -> int:
@@ -220,7 +221,6 @@ class Outgoing:
         octets = earlier + self._sending.data_to_send() if earlier else self._sending.data_to_send()
         try:
             count = self._stream.send_now(octets)
-            self.progress += 1
             if count == len(octets):
                 return True
             rest = self._write_rest(memoryview(octets)[count:], deadline or _deadline(timeout))
@@ -243,7 +243,7 @@ class Outgoing:
                 return rest
             rest = rest[self._stream.send_now(rest) :]
             self._tail = rest
-            self.progress += 1
+            self.progressed_at = time.monotonic()
         return rest
 
     def _take_back(self, octets: bytes, sent: int, earlier: int) -> None:
@@ -263,8 +263,8 @@ class Outgoing:
         except OSError as error:
             self._give_up(error)
             return False
-        if len(rest) < len(self._tail):
-            self.progress += 1
+        if rest and (len(rest) < len(self._tail) or not self._was_stalled):
+            self.progressed_at = time.monotonic()
         self._tail = rest
         if rest:
             self._was_stalled = True

@@ -26,7 +26,7 @@ FLOORS = (
     ("event_target",),
     ("sending",),
     ("receiving",),
-    ("farewell", "liveness"),
+    ("farewell", "liveness", "watching"),
     ("link",),
     ("reading",),
     ("connection",),

@@ -104,7 +104,7 @@ def decode_length(data: bytes, position: int) -> tuple[int, int] | None:
 
     Raises:
         ProtocolError: The length has more octets than it needs, or its top
-            bit is set; told as soon as that octet is there.
+            bit is set; told at the octet that shows it.
     """
     code = data[position] & 0x7F
     start = position + 1
@@ -112,14 +112,22 @@ def decode_length(data: bytes, position: int) -> tuple[int, int] | None:
         return code, start
     size = 2 if code == 126 else 8
     octets = data[start : start + size]
-    if size == 8 and octets[:1] >= b"\x80":
-        raise ProtocolError("64-bit length has its top bit set; at most 2**63 - 1 is allowed")
+    if size == 8:
+        _check_long(octets)
     if len(octets) < size:
         return None
     length = int.from_bytes(octets, "big")
-    if length < (126 if size == 2 else 0x10000):
-        raise ProtocolError(f"length {length} stands in {size} octets; fewer would do")
+    if length < 126:
+        raise ProtocolError(f"length {length} stands in 16 bits; 7 are enough")
     return length, start + size
+
+
+def _check_long(octets: bytes) -> None:
+    """Refuse a 64-bit length by as many of its octets as have come."""
+    if octets[:1] >= b"\x80":
+        raise ProtocolError("64-bit length has its top bit set; at most 2**63 - 1 is allowed")
+    if octets[:6] == bytes(6):
+        raise ProtocolError("length below 65536 stands in 64 bits; 16 are enough")
 
 
 def encode_close(code: int | None, reason: str) -> bytes:
@@ -138,10 +146,20 @@ def encode_close(code: int | None, reason: str) -> bytes:
     """
     if code is None:
         return b""
+    return code.to_bytes(2, "big") + cut_reason(reason).encode()
+
+
+def cut_reason(reason: str) -> str:
+    """Make a reason fit a close frame. Safe from any thread. RFC 6455 5.5.1.
+
+    Args:
+        reason: Any text.
+
+    Returns:
+        What encode_close() writes of it.
+    """
     octets = reason.encode("utf-8", "replace")
-    if len(octets) > MAX_REASON:
-        octets = octets[:MAX_REASON].decode("utf-8", "ignore").encode()
-    return code.to_bytes(2, "big") + octets
+    return octets[:MAX_REASON].decode("utf-8", "ignore")
 
 
 def decode_close(payload: bytes) -> tuple[int, str]:
@@ -172,7 +190,7 @@ def decode_close(payload: bytes) -> tuple[int, str]:
         raise ProtocolError(text, 1007) from None
 
 
-def check_close(code: int, reason: str) -> None:
+def check_close(code: object, reason: object) -> None:
     """Refuse what a user may not close with. Safe from any thread. RFC 6455 7.4.
 
     Args:

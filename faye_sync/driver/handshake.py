@@ -247,11 +247,15 @@ def check_subprotocols(protocols: Iterable[str]) -> tuple[str, ...]:
         protocols = [name.strip() for name in protocols.split(",")] if protocols.strip() else ()
     names = tuple(protocols)
     for name in names:
-        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-            raise ConfigurationError(f"subprotocol {_shown(name)} is no token (RFC 9110 5.6.2)")
+        _check_subprotocol(name)
         if names.count(name) > 1:
             raise ConfigurationError(f"subprotocol {name} comes {names.count(name)} times")
     return names
+
+
+def _check_subprotocol(name: object) -> None:
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        raise ConfigurationError(f"subprotocol {_shown(name)} is no token (RFC 9110 5.6.2)")
 
 
 def _listed(environ: Mapping[str, Any], key: str) -> list[str]:
