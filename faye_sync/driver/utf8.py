@@ -58,9 +58,12 @@ class Utf8Check:
         """
         octets = self._pending + piece if self._pending else piece
         try:
-            # The codec keeps what may yet become a character, and refuses all else at once.
+            # The codec keeps what may yet become a character, and refuses all else at once...
             _, used = utf_8_decode(octets, "strict", is_final)
         except UnicodeDecodeError as error:
             raise _not_utf8(self._count + error.start, octets[error.start]) from None
         self._pending = octets[used:]
+        # ...but for the first two octets of a surrogate, which "surrogatepass" would take.
+        if b"\xed\xa0" <= self._pending < b"\xee":
+            raise _not_utf8(self._count + used, self._pending[0])
         self._count = 0 if is_final else self._count + used
