@@ -1,4 +1,8 @@
-"""Settings of the whole test run. What tests share is in tests/support/."""
+"""Settings of the whole test run, and the servers that all of it shares."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import settings
@@ -9,3 +13,23 @@ pytest.register_assert_rewrite("tests.support")
 # The same examples in every run: a failure is the change's own, and no machine is too slow.
 settings.register_profile("suite", derandomize=True, deadline=None, database=None)
 settings.load_profile("suite")
+
+APP = "tests.support.app:application"
+
+
+@pytest.fixture(scope="session")
+def started(tmp_path_factory: pytest.TempPathFactory):
+    """Give a server of the table by name, started once for all tests that want it."""
+    # Not above: what is imported before its asserts are registered is not rewritten.
+    from tests.support.servers import serve
+
+    running = {}
+    with ExitStack() as stack:
+
+        def start(name: str):
+            if name not in running:
+                server = serve(name, APP, tmp_path_factory.mktemp(name))
+                running[name] = stack.enter_context(server)
+            return running[name]
+
+        yield start
