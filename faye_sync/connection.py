@@ -9,12 +9,13 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from faye_sync.concurrency import call_home
-from faye_sync.driver.frames import check_close, encode_text
+from faye_sync.driver.frames import MAX_CONTROL, check_close, encode_text
 from faye_sync.errors import ConnectionClosed
 from faye_sync.events import ReadyState
-from faye_sync.link import Link, Terms
+from faye_sync.link import Link
 from faye_sync.reading import ReadingSide, Style
 from faye_sync.sending import Command
+from faye_sync.terms import Terms
 
 C = TypeVar("C", bound="Connection")
 
@@ -149,7 +150,7 @@ class Connection(ReadingSide):
         """Octets that were sent or queued and that the kernel has not accepted yet."""
         return 0 if self._link is None else self._link.outgoing.unsent
 
-    def ping(self, data: str | bytes = "", callback: Callable[[], object] | None = None) -> bool:
+    def ping(self, data: Data = "", callback: Callable[[], object] | None = None) -> bool:
         """Send a ping; never waits.
 
         Args:
@@ -161,11 +162,10 @@ class Connection(ReadingSide):
             False when closing or refused, or where the version has no ping.
 
         Raises:
-            ValueError: data is longer.
+            TypeError: data is of another type.
+            ValueError: data is longer, or text with a lone surrogate.
         """
-        payload = data.encode() if isinstance(data, str) else bytes(data)
-        if len(payload) > 125:
-            raise ValueError(f"a ping carries at most 125 octets, got {len(payload)}")
+        payload = _ping_payload(data)
         link = self._link or self._open()
         if link is None or not link.is_open():
             return False
@@ -296,6 +296,18 @@ def _method_for(link: Link | None, data: object) -> Callable[[Any], None]:
 
 def _nothing(_: object) -> None:
     """Take a message for a connection that was refused."""
+
+
+def _ping_payload(data: object) -> bytes:
+    if isinstance(data, str):
+        payload = encode_text(data)
+    elif isinstance(data, bytes | bytearray | memoryview):
+        payload = bytes(data)
+    else:
+        raise TypeError(f"a ping carries str or octets, got {type(data).__name__}")
+    if len(payload) > MAX_CONTROL:
+        raise ValueError(f"a ping carries at most {MAX_CONTROL} octets, got {len(payload)}")
+    return payload
 
 
 def offer(link: Link, data: Data, frame: bytes | None) -> bool:

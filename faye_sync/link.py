@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from faye_sync.concurrency import Concurrency, Event as Flag, leaf_lock
 from faye_sync.driver.base import Driver
@@ -31,19 +30,9 @@ from faye_sync.housekeeping import housekeeper_of
 from faye_sync.liveness import Liveness
 from faye_sync.receiving import Incoming
 from faye_sync.sending import Command, Outgoing
+from faye_sync.terms import Terms
 from faye_sync.transport.stream import Stream
 from faye_sync.watching import Watch
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What a connection grants its peer: seconds, None for ever; octets."""
-
-    ping: float | None = 20.0
-    pong_timeout: float | None = 20.0
-    send_timeout: float | None = 30.0
-    close_timeout: float | None = 10.0
-    max_queue: int = 2**24
 
 
 class Link:
@@ -69,6 +58,8 @@ class Link:
         self.watch = Watch(self)
         self.state = ReadyState.OPEN
         self.final: CloseEvent | None = None
+        # In a forked child: the threads of this connection are the parent's.
+        self.is_abandoned = False
         self.closed: Flag = world.event()
         self.on_end: Callable[[], object] = self.incoming.wake
         # Guards state, final, _ours and the causes; never held across a wait.
@@ -134,7 +125,7 @@ class Link:
 
         Returns:
             The event, a CloseEvent being the last there is; None at the
-            deadline, or when wakeable and woken.
+            deadline, or when woken.
         """
         self._has_owner = True
         inbox = self.incoming.inbox
@@ -151,7 +142,9 @@ class Link:
                 return self.final
             # Anew each time: a message that trickles in must not put the deadline off.
             timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if not self.incoming.read(timeout, wakeable=wakeable) or (wakeable and not inbox):
+            if not self.incoming.read(timeout, wakeable=wakeable):
+                return None
+            if self.incoming.is_woken and not inbox:
                 return None
 
     def rest(self) -> list[Event]:
@@ -313,7 +306,11 @@ class Link:
         self.close(1001, "the server is going away", "shutdown")
 
     def abandon(self) -> None:
-        """This is a forked child: close the copy, say nothing to the peer."""
+        """This is a forked child: close the copy, say nothing to the peer.
+
+        The parent's locks may be held for ever here, so none is used again."""
+        self.is_abandoned = True
+        self._state_lock = leaf_lock()
         self.final = self.final or CloseEvent(1006, "", False, "eof")
         self.state = ReadyState.CLOSED
         self.stream.close()

@@ -47,6 +47,8 @@ class Incoming:
         self.turn = 0
         self.is_discarding = False
         self.is_paused = False
+        # Something else than octets waits for the owner; whoever acts on it lowers the flag.
+        self.is_woken = False
 
     @property
     def is_full(self) -> bool:
@@ -108,7 +110,10 @@ class Incoming:
                 self.inbox.append(event)
 
     def wake(self) -> None:
-        """Make a read(wakeable=True), under way or the next, return. Safe from any thread."""
+        """Have the owner look up: from a read(wakeable=True) at once, else with the next octets.
+
+        Safe from any thread."""
+        self.is_woken = True
         if self._waker is not None:
             self._waker.wake()
 

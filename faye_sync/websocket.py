@@ -22,10 +22,11 @@ from faye_sync.driver.versions import server_driver
 from faye_sync.errors import ConfigurationError, ConnectionClosed
 from faye_sync.events import CloseEvent, ErrorEvent
 from faye_sync.housekeeping import housekeeper_of
-from faye_sync.link import Link, Terms
+from faye_sync.link import Link
 from faye_sync.origin import Origins, refuse_origin
 from faye_sync.readiness import READ
 from faye_sync.reading import Style
+from faye_sync.terms import Terms, check_octets
 from faye_sync.transport.hijack import Taken, drain, find, take
 
 W = TypeVar("W", bound="WebSocket")
@@ -80,6 +81,7 @@ class WebSocket(Connection):
         detach: bool | None = None,
     ) -> None:
         super().__init__(Terms(ping, pong_timeout, send_timeout, close_timeout, max_queue))
+        check_octets("max_length", max_length)
         self.environ = environ_of(environ)
         self._detach = detach
         self._deferred: Callable[[], None] | None = None
@@ -90,14 +92,14 @@ class WebSocket(Connection):
         refused = refusal(self.environ) or refuse_origin(self.environ, origins)
         if refused is not None:
             self._refuse(refused)
-            return
-        self._driver = server_driver(
-            self.environ,
-            protocols=() if protocols is None else protocols,
-            headers=_pairs(headers),
-            max_length=max_length,
-        )
-        self._found = find(self.environ)
+        else:
+            self._driver = server_driver(
+                self.environ,
+                protocols=() if protocols is None else protocols,
+                headers=_pairs(headers),
+                max_length=max_length,
+            )
+            self._found = find(self.environ)
         self._reminder = weakref.finalize(self, _remind, self.id, self.environ.get("PATH_INFO", ""))
         self._reminder.atexit = False
 
@@ -133,10 +135,12 @@ class WebSocket(Connection):
     def reject(self, status: int = 403, body: str = "", headers: HeaderPairs | None = None) -> None:
         """Refuse the request; the answer goes out when the object is called.
 
+        A request that was refused already keeps its answer. Safe from any thread.
+
         Args:
             status: Of the HTTP answer, 400 to 599.
             body: Of the HTTP answer, text.
-            headers: Of the HTTP answer.
+            headers: Of the HTTP answer, plain text unless Content-Type is among them.
 
         Raises:
             RuntimeError: The 101 is written already.
@@ -147,7 +151,8 @@ class WebSocket(Connection):
         with self._accept_lock:
             if self._link is not None:
                 raise RuntimeError("the 101 was sent already; close(code, reason) ends it now")
-            self._refuse(Refusal(status, body, _pairs(headers)))
+            if self._answer is None:
+                self._refuse(Refusal(status, body, _pairs(headers)))
 
     def __call__(
         self, environ: Mapping[str, Any], start_response: Callable[..., Any]
@@ -168,18 +173,30 @@ class WebSocket(Connection):
         Raises:
             RuntimeError: As start() does.
         """
-        if self._answer is None and self._style is Style.OPEN:
-            self.start()
-        if self._answer is not None:
-            self._replay()
-            return self._answer(dict(environ), start_response)
-        if self._deferred is not None:
-            self._deferred()
-        elif not self._is_started:
-            self.close()
-            self.wait_closed()
+        answer = self._finish_call()
+        if answer is not None:
+            return answer(dict(environ), start_response)
         start_response("101 Switching Protocols", [])
         return []
+
+    def django_response(self) -> Any:
+        """Answer the call of a Django view: return ws.django_response().
+
+        Otherwise like calling the object.
+
+        Returns:
+            A django.http.HttpResponse.
+
+        Raises:
+            ImportError: Django is not installed.
+            RuntimeError: As start() does.
+        """
+        from django.http import HttpResponse  # noqa: PLC0415  # for those who have it
+
+        answer = self._finish_call()
+        if answer is None:
+            return HttpResponse(status=101)
+        return HttpResponse(answer.data, status=answer.status_code, headers=dict(answer.headers))
 
     @cached_property
     def url(self) -> str:
@@ -208,6 +225,20 @@ class WebSocket(Connection):
 
     # --- beneath ----------------------------------------------------------------------------------
 
+    def _finish_call(self) -> Response | None:
+        """Do what the end of the WSGI call asks for; returns the refusal, if it is one."""
+        self._reminder.detach()
+        if self._answer is None and self._style is Style.OPEN:
+            self.start()
+        if self._answer is not None:
+            self._replay()
+        elif self._deferred is not None:
+            self._deferred()
+        elif not self._is_started:
+            self.close()
+            self.wait_closed()
+        return self._answer
+
     def _open(self) -> Link | None:
         if self._link is None and self._answer is None:
             with self._accept_lock:
@@ -229,9 +260,9 @@ class WebSocket(Connection):
         self._watch_call(taken)
 
     def _refuse(self, refused: Refusal) -> None:
-        self._answer = Response(
-            refused.text, refused.status, list(refused.headers), content_type="text/plain"
-        )
+        headers = Headers(list(refused.headers))
+        headers.setdefault("Content-Type", "text/plain; charset=utf-8")
+        self._answer = Response(refused.text, refused.status, headers)
         self._refused = ConnectionClosed(1002, refused.text, False, "handshake")
         self._dispatch(ErrorEvent(refused.text, self._refused))
         self._dispatch(CloseEvent(1002, refused.text, False, "handshake"))
@@ -276,6 +307,8 @@ class WebSocket(Connection):
             )
             link.close(1011, "")
         link.disown()
+        # What start() has put off until the object is called will not come any more.
+        self._finish()
         if not self._is_told_closed:
             link.world.spawn(f"faye-sync-{self.id}-end", lambda: self._tell_of_end(link))
 

@@ -21,13 +21,14 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 FLOORS = (
     ("errors", "events", "readiness", "_speedups"),
     ("driver", "sse", "concurrency"),
-    ("transport", "origin"),
+    ("transport", "origin", "terms"),
     ("housekeeping",),
     ("event_target",),
     ("sending",),
     ("receiving",),
     ("farewell", "liveness", "watching"),
     ("link",),
+    ("delivery",),
     ("reading",),
     ("connection",),
     ("broadcast",),
@@ -59,7 +60,7 @@ RESERVED = {
 }
 
 # Octets in, events out: these know no socket, thread or clock (those above are reserved anyway).
-PURE = ("errors", "events", "driver", "sse", "origin")
+PURE = ("errors", "events", "driver", "sse", "origin", "terms")
 IMPURE = ("time", "select", "selectors", "signal", "subprocess", "multiprocessing")
 
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}

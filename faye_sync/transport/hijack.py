@@ -95,9 +95,9 @@ def take(found: Found) -> Taken:
     """
     sock = found.sock
     world = world_of(sock)
-    early = found.read_ahead()
     own = PlainSocket(fileno=os.dup(sock.fileno()))
     try:
+        early = found.read_ahead()
         far_end = _replace_by_dead_pair(sock.fileno())
     except OSError:
         own.close()

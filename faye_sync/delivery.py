@@ -1,0 +1,215 @@
+"""From the link's events to the listeners, on whichever thread reads.
+
+In callback style one thread serves them all until the end; in blocking style
+receive() hands out the messages and delivers the rest on its way. No lock is
+held while a listener runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from faye_sync.concurrency import THREADS, Concurrency, Event as Flag
+from faye_sync.errors import ConnectionClosed
+from faye_sync.event_target import EventTarget
+from faye_sync.events import CloseEvent, DrainEvent, Event, MessageEvent, PongEvent
+from faye_sync.link import Link
+
+D = TypeVar("D", bound="Delivery")
+
+logger = logging.getLogger("faye_sync")
+
+# Octets of messages that callback style keeps for a listener to come.
+KEPT_LIMIT = 65536
+
+
+class Delivery(EventTarget):
+    """The listeners' side of a connection: pausing, dropping, and the thread that dispatches."""
+
+    id: str
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._link: Link | None = None
+        self._dispatching: object = None
+        # The thread or greenlet that receives in blocking style.
+        self._receiver: object = None
+        self._finished: Flag | None = None
+        self._resumed: Flag | None = None
+        self._kept_octets = 0
+        self._is_told_closed = False
+
+    # --- what a subclass adds -----------------------------------------------------------------------
+
+    def _open(self) -> Link | None:
+        """Return the link, after the handshake if need be; None when it was refused."""
+        raise NotImplementedError
+
+    def _dispatch_rest(self, link: Link) -> None:
+        """Run the listeners of what nobody will receive any more."""
+        raise NotImplementedError
+
+    # --- for users ----------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Hand out no more messages to listeners until resume(); safe from any thread.
+
+        What is being read is kept, about 64 KiB of it; then the reading stops
+        and the peer has to wait. Pings are answered as long as octets are read.
+        """
+        link = self._open()
+        if link is not None and not link.incoming.is_paused:
+            self._resumed = link.world.event()
+            link.incoming.is_paused = True
+
+    def resume(self) -> None:
+        """Undo pause(); safe from any thread."""
+        link, resumed = self._link, self._resumed
+        if link is None or resumed is None:
+            return
+        link.incoming.is_paused = False
+        if link.world.is_home():
+            resumed.set()
+        else:
+            link.world.post(resumed.set)
+
+    def discard(self) -> None:
+        """Read and drop messages from now on, for a connection that only sends.
+
+        Safe from any thread."""
+        link = self._open()
+        if link is not None:
+            link.discard()
+
+    # --- the bodies of reading threads ----------------------------------------------------------------
+
+    def _serve(self, link: Link) -> None:
+        """Dispatch until the end."""
+        self._dispatching = link.world.current()
+        link.on_end = self._wake_reader
+        try:
+            self._replay()
+            event: Event | None = None
+            while event is None or event is not link.final:
+                event = link.next(wakeable=self._is_wakeable())
+                if link.incoming.is_woken:
+                    self._replay_anew(link)
+                if event is not None:
+                    self._deliver(link, event)
+        except BaseException:
+            # SystemExit and its like end this thread; the peer must learn of it.
+            link.close(1011, "")
+            raise
+        finally:
+            self._dispatching = None
+            self._finish()
+
+    def _talk(self: D, link: Link, function: Callable[[D], object]) -> None:
+        """Run function, which reads in blocking style, and close behind it."""
+        self._receiver = link.world.current()
+        code = 1011
+        try:
+            function(self)
+            code = 1000
+        except ConnectionClosed:
+            code = 1000
+        except Exception as error:
+            self._report("the function of start() raised", error)
+        finally:
+            link.close(code, "")
+            link.closed.wait()
+            self._dispatch_rest(link)
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._finished is not None:
+            self._finished.set()
+
+    # --- one event ------------------------------------------------------------------------------------
+
+    def _deliver(self, link: Link, event: Event) -> None:
+        if type(event) is MessageEvent:
+            while link.incoming.is_paused and self._resumed is not None and link.final is None:
+                self._resumed.wait()
+            self._dispatch(event)
+            if self._kept:
+                self._bound_kept(link, event)
+            return
+        if isinstance(event, PongEvent):
+            self._call_back(link, event)
+        self._is_told_closed = self._is_told_closed or isinstance(event, CloseEvent)
+        self._dispatch(event)
+
+    def _deliver_in_place(self, link: Link, event: Event) -> None:
+        """Deliver to listeners in blocking style, where each may be told of the end once."""
+        if isinstance(event, CloseEvent) and self._is_told_closed:
+            return
+        self._dispatching = link.world.current()
+        try:
+            self._deliver(link, event)
+        finally:
+            self._dispatching = None
+
+    def _replay_anew(self, link: Link) -> None:
+        """Hand kept events to listeners that were added meanwhile."""
+        link.incoming.is_woken = False
+        outer, self._dispatching = self._dispatching, link.world.current()
+        try:
+            self._replay()
+        finally:
+            self._dispatching = outer
+
+    def _call_back(self, link: Link, event: PongEvent) -> None:
+        callback = link.callback_of(event)
+        if callback is not None:
+            try:
+                callback()
+            except Exception as error:
+                self._listener_failed(event, error)
+
+    def _bound_kept(self, link: Link, event: MessageEvent) -> None:
+        """Stop keeping messages that no listener comes for."""
+        if self._listens(event.type):
+            return
+        self._kept_octets += len(event.data)
+        if self._kept_octets > KEPT_LIMIT:
+            self._kept = type(self._kept)(e for e in self._kept if e.type != event.type)
+            link.discard()
+            logger.warning(
+                "WebSocket %s: no message listener took %d octets; messages are dropped from now "
+                "on (call discard() if this connection only sends)",
+                self.id,
+                self._kept_octets,
+            )
+
+    # --- beneath --------------------------------------------------------------------------------------
+
+    def _world(self) -> Concurrency:
+        return THREADS if self._link is None else self._link.world
+
+    def _is_wakeable(self) -> bool:
+        """Whether something else than octets must end the wait; it costs a system call."""
+        return not self._listens(MessageEvent.type) or self._listens(DrainEvent.type)
+
+    def _wake_reader(self) -> None:
+        self.resume()
+        if self._link is not None:
+            self._link.incoming.wake()
+
+    def _listener_added(self) -> None:
+        link = self._link
+        if link is None:
+            return
+        if self._is_told_closed:
+            # The reading thread has ended; there is nobody else to tell it.
+            self._replay()
+        else:
+            link.incoming.wake()
+
+    def _refuse_in_listener(self, call: str) -> None:
+        if self._dispatching is not None and self._dispatching == self._world().current():
+            raise RuntimeError(f"{call} inside a listener would wait for itself")
+
+    def _report(self, text: str, error: BaseException) -> None:
+        logger.error("WebSocket %s: %s", self.id, text, exc_info=error)
