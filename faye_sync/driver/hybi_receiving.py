@@ -270,7 +270,7 @@ class HybiReceiving:
         reserved = first & 0x70 & ~(self._allowed_rsv << 4 if is_beginning else 0)
         name = OPCODE_NAMES.get(opcode)
         if reserved:
-            return ProtocolError(f"reserved bits 0x{reserved:02x} are set; no extension owns them here")
+            return ProtocolError(f"reserved bits 0x{reserved:02x} may not be set on this frame")
         if name is None:
             return ProtocolError(f"opcode {opcode} is unknown; 0, 1, 2, 8, 9 and 10 are allowed")
         if opcode & CONTROL_BIT:
