@@ -1,0 +1,84 @@
+"""The Autobahn suite against the library: every server, every style of handler.
+
+Good is 244 OK and 3 INFORMATIONAL of the fast set, and 54 OK of the limits, every close clean.
+`make test` runs each pair once, and the hardest of the limits; `make conformance` runs the rest."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conformance import autobahn
+from tests.conformance.autobahn import CaseResult, Verdict
+from tests.support.parts import require
+
+require("autobahn", autobahn.available())
+
+pytestmark = pytest.mark.conformance
+
+SERVERS = ("werkzeug", "gunicorn-gthread", "gevent")
+STYLES = ("callbacks", "start", "attached")
+ALSO = (("gunicorn-gevent", "start"), ("gevent-unpatched", "attached"))
+
+# An attached handler holds a thread, and that worker has four. A fifth case would wait for its 101
+# until one of them ends, and the suite's own patience for a 101 is five seconds.
+JOBS = {("gunicorn-gthread", "attached"): 4}
+
+# 16 MiB of text, and of octets; 4 MiB in fragments of 64 octets; 1 MiB in writes of 64 octets; a
+# thousand messages there and back, of 4 KiB and of 256 octets. Only lengths are compared by the
+# suite here: tests/interop compares what is in a large message.
+HARDEST = "9.1.6,9.2.6,9.3.1,9.5.1,9.7.6,9.8.4"
+
+FAST = Verdict(total=247, ok=244, non_strict=0, informational=3, failed=0, not_run=0, unclean=0)
+LIMITS = Verdict(total=54, ok=54, non_strict=0, informational=0, failed=0, not_run=0, unclean=0)
+
+every_server = pytest.mark.parametrize("name", SERVERS)
+every_style = pytest.mark.parametrize("style", STYLES)
+
+
+def judge(server, style: str, cases: str, budget: float) -> list[CaseResult]:
+    """Run the cases; fail on a bad one, and on a traceback in the server's log."""
+    before = len(server.log())
+    jobs = JOBS.get((server.name, style)) if cases == "fast" else None
+    results = autobahn.run(server.ws(f"/{style}/echo"), cases, budget=budget, jobs=jobs)
+    print(f"{server.name}, {style}, {cases}: {autobahn.summary(results)}")
+    autobahn.assert_conformant(results)
+    assert "Traceback" not in server.log()[before:]
+    return results
+
+
+def outcomes(results: list[CaseResult]) -> list[tuple]:
+    return [(one.case, one.behavior, one.behavior_close, one.remote_close_code) for one in results]
+
+
+@every_style
+@every_server
+def test_the_fast_set_is_passed(started, name, style):
+    results = judge(started(name), style, "fast", budget=60)
+    assert autobahn.verdict(results) == FAST
+
+
+@every_server
+def test_the_hardest_limits_are_passed(started, name):
+    results = judge(started(name), "callbacks", HARDEST, budget=60)
+    assert autobahn.verdict(results).ok == len(HARDEST.split(","))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "name, style", [(name, style) for name in SERVERS for style in STYLES] + [*ALSO]
+)
+def test_three_runs_of_the_fast_set_agree_in_every_case(started, name, style):
+    server = started(name)
+    runs = [judge(server, style, "fast", budget=120) for _ in range(3)]
+    assert [autobahn.verdict(results) for results in runs] == [FAST] * 3
+    assert outcomes(runs[0]) == outcomes(runs[1]) == outcomes(runs[2])
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@every_style
+@every_server
+def test_all_limits_are_passed(started, name, style):
+    results = judge(started(name), style, "limits", budget=300)
+    assert autobahn.verdict(results) == LIMITS
