@@ -50,23 +50,25 @@ class HybiSending:
         Raises:
             TypeError: data is none of the three.
         """
-        self._queue_frame(BINARY, _binary_octets(data))
+        self._queue_frame(BINARY, _octets(data))
 
     def ping(self, data: bytes) -> None:
         """Queue a ping of at most 125 octets.
 
         Raises:
+            TypeError: data is no octets.
             ValueError: data is longer.
         """
-        self._queue_control(PING, data)
+        self._queue_control(PING, _octets(data))
 
     def pong(self, data: bytes) -> None:
         """Queue a pong of at most 125 octets.
 
         Raises:
+            TypeError: data is no octets.
             ValueError: data is longer.
         """
-        self._queue_control(PONG, data)
+        self._queue_control(PONG, _octets(data))
 
     def close(self, code: int | None, reason: str) -> None:
         """Queue the close frame; None for one without a code.
@@ -92,7 +94,7 @@ class HybiSending:
             return None
         if isinstance(data, str):
             return encode_frame(TEXT, encode_text(data))
-        return encode_frame(BINARY, _binary_octets(data))
+        return encode_frame(BINARY, _octets(data))
 
     def data_to_send(self) -> bytes:
         """Hand out, once, the octets of all commands so far, in order."""
@@ -112,7 +114,7 @@ class HybiSending:
         if size > MAX_CONTROL:
             name = OPCODE_NAMES[opcode]
             raise ValueError(f"{name} has {size} octets; {MAX_CONTROL} are allowed")
-        self._queue_frame(opcode, bytes(payload))
+        self._queue_frame(opcode, payload)
 
 
 def _text_octets(data: str) -> bytes:
@@ -121,11 +123,11 @@ def _text_octets(data: str) -> bytes:
     return encode_text(data)
 
 
-def _binary_octets(data: bytes | bytearray | memoryview) -> bytes:
+def _octets(data: bytes | bytearray | memoryview) -> bytes:
     # A bytearray may be resized by another thread between its length and its octets.
     if isinstance(data, (bytes, bytearray)):
         return bytes(data)
     if isinstance(data, memoryview):
         return data.tobytes()
     allowed = "bytes, bytearray or memoryview"
-    raise TypeError(f"binary message must be {allowed}, got {type(data).__name__}")
+    raise TypeError(f"data must be {allowed}, got {type(data).__name__}")
