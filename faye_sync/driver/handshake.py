@@ -38,7 +38,7 @@ class Refusal:
     """Why a request opens no WebSocket, and how to say so in HTTP.
 
     Attributes:
-        status: 400 or 426.
+        status: Of the answer: 400, 403 or 426.
         text: One sentence or two of plain ASCII, with the cure.
         headers: What the answer must have beside its content's own headers.
     """
