@@ -63,11 +63,15 @@ def _allowed(origin: str | None, environ: Environ, origins: Origins) -> bool:
         return origin is not None and origins.fullmatch(origin) is not None
     if callable(origins):
         return bool(origins(origin, environ))
-    if isinstance(origins, Collection):
+    if _is_list(origins):
         return _is_listed(origin, origins)
     raise ConfigurationError(
         f'origins must be None, "*", a list, a compiled pattern or a callable, got {origins!r}'
     )
+
+
+def _is_list(origins: object) -> bool:
+    return isinstance(origins, Collection) and all(isinstance(one, str | None) for one in origins)
 
 
 def _is_listed(origin: str | None, allowed: Collection[str | None]) -> bool:
@@ -95,7 +99,7 @@ def _address(origin: str) -> tuple[str, str, int] | None:
     """Split an origin; None for one that has no host, such as null."""
     try:
         parts = urlsplit(origin)
-        port = parts.port or DEFAULT_PORTS.get(parts.scheme)
+        port = DEFAULT_PORTS.get(parts.scheme) if parts.port is None else parts.port
     except ValueError:
         return None
     if not parts.hostname or port is None:
@@ -104,4 +108,4 @@ def _address(origin: str) -> tuple[str, str, int] | None:
 
 
 def _shown(value: str | None) -> str:
-    return "(none)" if value is None else repr(value[:200])
+    return "(none)" if value is None else ascii(value[:200])
