@@ -5,6 +5,8 @@ TimeoutError, and socket errors before a connection stands come as they are."""
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class FayeSyncError(Exception):
     """Base of every error of this library; catch it to catch them all."""
@@ -43,6 +45,9 @@ class MessageTooBig(ProtocolError):
         self.size = size
         self.limit = limit
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.size, self.limit), vars(self)
+
 
 class ConnectionClosed(FayeSyncError, ConnectionError):
     """Report that the connection is closed, and why.
@@ -63,3 +68,6 @@ class ConnectionClosed(FayeSyncError, ConnectionError):
         self.reason = reason
         self.was_clean = was_clean
         self.cause = cause
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.code, self.reason, self.was_clean, self.cause), vars(self)
