@@ -10,10 +10,21 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
+from urllib.parse import parse_qsl
 
 from faye_sync import WebSocket
 
-OPTIONS = ("ping", "pong_timeout", "send_timeout", "close_timeout", "max_queue", "max_length")
+
+def number(text: str) -> float | int | None:
+    return None if text == "none" else (float(text) if "." in text else int(text))
+
+
+NUMBERS = ("ping", "pong_timeout", "send_timeout", "close_timeout", "max_queue", "max_length")
+OPTIONS: dict[str, Callable[[str], object]] = {
+    **dict.fromkeys(NUMBERS, number),
+    "protocols": lambda text: text.split(","),
+}
 
 
 class Deliberate(Exception):
@@ -45,11 +56,22 @@ def sender(ws: WebSocket) -> None:
         ws.wait_closed(0.05)
 
 
+def parting(ws: WebSocket) -> None:
+    part(ws, ws.receive())
+
+
+def part(ws: WebSocket, message: str) -> None:
+    """Close as the peer asks: "4001 the reason"."""
+    code, _, reason = message.partition(" ")
+    ws.close(int(code), reason)
+
+
 TALKS: dict[str, Callable[[WebSocket], None]] = {
     "echo": echo,
     "raise": raising,
     "return": returning,
     "send": sender,
+    "part": parting,
 }
 
 
@@ -85,6 +107,7 @@ LISTENERS: dict[str, Callable[[WebSocket], None]] = {
     "raise": raising_view,
     "raise-in-listener": raising_listener,
     "return": closing_listener,
+    "part": lambda ws: ws.on("message", lambda event: part(ws, event.data)),
 }
 
 
@@ -111,11 +134,24 @@ def threads() -> list[str]:
 
 
 def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def cpu() -> float:
     return time.process_time()
+
+
+CLOSES: dict[str, list] = {}
+"""How the connections with ?note=name in their query ended, by that name."""
+
+
+def note_close(ws: WebSocket, name: str | None) -> None:
+    if name is None:
+        return
+
+    @ws.on("close")
+    def note(event):
+        CLOSES[name] = [event.code, event.reason, event.was_clean, event.cause]
 
 
 QUESTIONS: dict[str, Callable[[], object]] = {
@@ -124,18 +160,18 @@ QUESTIONS: dict[str, Callable[[], object]] = {
     "/descriptors": descriptors,
     "/cpu": cpu,
     "/pid": os.getpid,
+    "/closes": lambda: CLOSES,
 }
 
 
+def query_of(environ: dict) -> dict[str, str]:
+    return dict(parse_qsl(environ.get("QUERY_STRING", "")))
+
+
 def options_of(environ: dict) -> dict:
-    """Options of WebSocket from the query: ?ping=none&close_timeout=1.5."""
-    query = environ.get("QUERY_STRING", "")
-    pairs = (pair.split("=", 1) for pair in query.split("&") if pair)
-    return {
-        name: None if value == "none" else (float(value) if "." in value else int(value))
-        for name, value in pairs
-        if name in OPTIONS
-    }
+    """Options of WebSocket from the query: ?ping=none&close_timeout=1.5&protocols=a,b."""
+    query = query_of(environ)
+    return {name: OPTIONS[name](text) for name, text in query.items() if name in OPTIONS}
 
 
 def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
@@ -145,5 +181,6 @@ def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
         return [json.dumps(QUESTIONS[path]()).encode()]
     _, style, what = path.split("/")
     ws = WebSocket(environ, **options_of(environ))
+    note_close(ws, query_of(environ).get("note"))
     STYLES[style](ws, what)
     return ws(environ, start_response)
