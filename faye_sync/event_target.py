@@ -19,6 +19,10 @@ L = TypeVar("L", bound=Listener)
 NAMES = ("open", "message", "ping", "pong", "drain", "error", "close")
 KEPT = frozenset({"open", "message", "error", "close"})
 
+# Failures of listeners that are kept for an error listener to come. Each holds a traceback, and a
+# listener may fail with every message.
+KEPT_FAILURES = 16
+
 
 class _Attribute:
     """onopen and its like: one listener that runs before those of on()."""
@@ -39,6 +43,19 @@ class _Attribute:
         target._set_attribute(self._name, listener)
 
 
+class _Once:
+    """A listener of once(): takes itself away, then runs."""
+
+    def __init__(self, target: EventTarget, name: str, listener: Listener) -> None:
+        self._target = target
+        self._name = name
+        self.listener = listener
+
+    def __call__(self, event: Event) -> None:
+        self._target.off(self._name, self)
+        self.listener(event)
+
+
 class EventTarget:
     """Something that events are dispatched to. Listeners may be added from any thread."""
 
@@ -54,6 +71,7 @@ class EventTarget:
         self._added: dict[str, tuple[Listener, ...]] = {}
         self._listeners: dict[str, tuple[Listener, ...]] = {}
         self._kept: deque[Event] = deque()
+        self._kept_failures = 0
 
     @overload
     def on(self, name: str, listener: L) -> L: ...
@@ -67,7 +85,8 @@ class EventTarget:
         Listeners run in the order of adding, on the thread that reads. An
         exception in one is logged and told to the error listeners; the
         reading goes on. open, message, error and close events that came
-        before the first listener of their kind are handed to it.
+        before the first listener of their kind are handed to it; of listeners'
+        exceptions, the first 16.
 
         Args:
             name: open, message, ping, pong, drain, error or close.
@@ -105,13 +124,7 @@ class EventTarget:
         if listener is None:
             return lambda decorated: self.once(name, decorated)
         self._check(name, listener)
-
-        def first(event: Event) -> None:
-            self.off(name, first)
-            listener(event)
-
-        first.__wrapped__ = listener  # type: ignore[attr-defined]  # so that off() finds it
-        self._add(name, first)
+        self._add(name, _Once(self, name, listener))
         return listener
 
     def off(self, name: str, listener: Listener) -> None:
@@ -127,7 +140,7 @@ class EventTarget:
             self._added[name] = tuple(
                 added
                 for added in self._added.get(name, ())
-                if added != listener and getattr(added, "__wrapped__", None) != listener
+                if listener not in (added, _original(added))
             )
             self._combine(name)
 
@@ -147,14 +160,28 @@ class EventTarget:
             self._kept.append(event)
 
     def _replay(self) -> None:
-        """Hand out kept events that have a listener now; on the reading thread."""
-        for _ in range(len(self._kept)):
-            self._dispatch(self._kept.popleft())
+        """Hand out kept events that have a listener now; on the reading thread.
+
+        A listener may add another, so that this is called inside itself."""
+        with self._listeners_lock:
+            waiting, self._kept = self._kept, deque()
+        try:
+            while waiting:
+                self._dispatch(waiting.popleft())
+        finally:
+            self._kept.extend(waiting)
 
     def _listener_failed(self, event: Event, error: Exception) -> None:
-        self._report(f"a listener of {event.type} raised {error!r}", error)
-        if not isinstance(event, ErrorEvent):
-            self._dispatch(ErrorEvent(f"a listener of {event.type} raised {error!r}", error))
+        text = f"a listener of {event.type} raised {error!r}"
+        self._report(text, error)
+        if not isinstance(event, ErrorEvent) and self._may_tell_failure():
+            self._dispatch(ErrorEvent(text, error))
+
+    def _may_tell_failure(self) -> bool:
+        if self._listens(ErrorEvent.type):
+            return True
+        self._kept_failures += 1
+        return self._kept_failures <= KEPT_FAILURES
 
     def _report(self, text: str, error: BaseException) -> None:
         """Log text with the traceback of error."""
@@ -191,3 +218,8 @@ class EventTarget:
         first = self._attributes.get(name)
         added = self._added.get(name, ())
         self._listeners[name] = added if first is None else (first, *added)
+
+
+def _original(listener: Listener) -> Listener:
+    """What the user gave to on() or once()."""
+    return listener.listener if isinstance(listener, _Once) else listener
