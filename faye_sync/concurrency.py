@@ -197,6 +197,29 @@ class Threads:
         return bool(poll.poll(milliseconds(timeout)))
 
 
+class GreenletEvent:
+    """A flag for the greenlets of one hub: gevent's own, asked before it is waited for.
+
+    gevent lets wait() on a flag that is already set queue behind those who are being woken. When
+    the last of these times out in the same turn of the hub, it forgets the queue, and the caller
+    waits for ever (gevent 26.9)."""
+
+    def __init__(self, event: Event) -> None:
+        self._event = event
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    def set(self) -> None:
+        self._event.set()
+
+    def clear(self) -> None:
+        self._event.clear()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self.is_set() or self._event.wait(timeout) or self.is_set()
+
+
 class Greenlets:
     """Greenlets of one gevent hub; gevent's locks even where nothing is patched.
 
@@ -219,10 +242,9 @@ class Greenlets:
         return lock
 
     def event(self) -> Event:
-        from gevent.event import Event as GreenletEvent
+        from gevent.event import Event as HubEvent
 
-        event: Event = GreenletEvent()
-        return event
+        return GreenletEvent(HubEvent())
 
     def spawn(self, name: str, function: Callable[[], None]) -> None:
         import gevent
