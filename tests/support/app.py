@@ -102,7 +102,12 @@ def closing_listener(ws: WebSocket) -> None:
         ws.close()
 
 
+def no_listeners(ws: WebSocket) -> None:
+    """Take no message at all."""
+
+
 LISTENERS: dict[str, Callable[[WebSocket], None]] = {
+    "silent": no_listeners,
     "echo": echo_listeners,
     "raise": raising_view,
     "raise-in-listener": raising_listener,
@@ -123,7 +128,25 @@ def attached(ws: WebSocket, what: str) -> None:
     TALKS[what](ws)
 
 
-STYLES = {"callbacks": callbacks, "start": start, "attached": attached}
+def rejected(ws: WebSocket, what: str) -> None:
+    ws.reject(401, "who are you?", {"WWW-Authenticate": "Basic"})
+
+
+STYLES = {"callbacks": callbacks, "start": start, "attached": attached, "rejected": rejected}
+
+
+# --- views that answer with a page instead ----------------------------------------------------------
+
+
+def forgotten(ws: WebSocket) -> None:
+    ws.receive()
+
+
+def unopened(ws: WebSocket) -> None:
+    ws.on("message", print)
+
+
+MISTAKES: dict[str, Callable[[WebSocket], None]] = {"forgotten": forgotten, "unopened": unopened}
 
 
 # --- questions ------------------------------------------------------------------------------------------
@@ -181,6 +204,10 @@ def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
         return [json.dumps(QUESTIONS[path]()).encode()]
     _, style, what = path.split("/")
     ws = WebSocket(environ, **options_of(environ))
+    if style in MISTAKES:
+        MISTAKES[style](ws)
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"a page"]
     note_close(ws, query_of(environ).get("note"))
     STYLES[style](ws, what)
     return ws(environ, start_response)

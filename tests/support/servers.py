@@ -33,15 +33,9 @@ def _gunicorn(*options: str) -> Command:
     return command
 
 
-def _script(name: str, *options: str) -> Command:
+def _script(name: str) -> Command:
     def command(app: str, fd: int) -> list[str]:
-        return [
-            sys.executable,
-            str(ROOT / "tests" / "support" / "serve.py"),
-            name,
-            app,
-            str(fd),
-        ] + [*options]
+        return [sys.executable, str(ROOT / "tests" / "support" / "serve.py"), name, app, str(fd)]
 
     return command
 
@@ -119,16 +113,22 @@ class Server:
         sys.stderr.write(f"--- log of {self.name} ---\n{log}\n")
 
 
-def serve(name: str, app: str, folder: Path, **environ: str) -> Server:
+def serve(
+    name: str, app: str, folder: Path, *, send_buffer: int | None = None, **environ: str
+) -> Server:
     """Start a server of the table in a process of its own.
 
     Args:
         name: A key of SERVERS.
         app: "module:name" of a WSGI application, importable from the repository's root.
         folder: Where its log goes.
+        send_buffer: SO_SNDBUF of every connection, in octets.
         environ: Variables for the process.
     """
     with socket.socket() as listener:
+        if send_buffer is not None:
+            # What the listening socket has, those of its connections inherit.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         listener.bind(("127.0.0.1", 0))
         listener.listen(1024)
         port = listener.getsockname()[1]
@@ -143,7 +143,13 @@ def _start(
         process = subprocess.Popen(
             SERVERS[name](app, fd),
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environ},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "PYTHONUNBUFFERED": "1",
+                "TEST_SERVER": name,
+                **environ,
+            },
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

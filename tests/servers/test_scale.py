@@ -1,0 +1,53 @@
+"""Many detached connections in one worker with two threads."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from tests.support.peer import Peer
+
+COUNT = 500
+
+
+@pytest.mark.stress
+def test_two_worker_threads_hold_500_connections_and_answer_pages(started):
+    server = started("gunicorn-gthread-2")
+    with ExitStack() as stack:
+        peers = []
+        for i in range(COUNT):
+            style = "callbacks" if i % 2 else "start"
+            peers.append(stack.enter_context(Peer(server.address, f"/{style}/echo")))
+
+        began = time.monotonic()
+        pages = [server.get("/hello") for _ in range(20)]
+        assert time.monotonic() - began < 2.0
+        assert [page.status_code for page in pages] == [200] * 20
+
+        names = [name for name in server.ask("/threads") if name.startswith("faye-sync-")]
+        assert names.count("faye-sync-housekeeping") == 1
+        assert len(names) - 1 == len(set(names)) - 1 == COUNT
+
+        for peer in peers:
+            peer.say("still here")
+        assert [peer.read() for peer in peers] == ["still here"] * COUNT
+        assert [peer.close() for peer in peers] == [(1000, "")] * COUNT
+
+
+@pytest.mark.stress
+def test_one_gevent_hub_holds_500_connections(started):
+    server = started("gevent")
+    with ExitStack() as stack:
+        styles = ("callbacks", "start", "attached")
+        peers = [
+            stack.enter_context(Peer(server.address, f"/{styles[i % 3]}/echo"))
+            for i in range(COUNT)
+        ]
+        assert server.ask("/hello") == "hello"
+        for peer in peers:
+            peer.say("still here")
+        assert [peer.read() for peer in peers] == ["still here"] * COUNT
+        assert server.ask("/threads") == ["MainThread"]
+        assert [peer.close() for peer in peers] == [(1000, "")] * COUNT
