@@ -236,7 +236,7 @@ class Link:
                 self.state = ReadyState.CLOSING
         if ours is None:
             self.outgoing.close(peers.code, peers.reason, after_backlog=False)
-            self._end(peers)
+            self._end(CloseEvent(peers.code, peers.reason, True, "peer"))
         else:
             self._end(CloseEvent(*ours, True, self._close_cause))
 
