@@ -70,6 +70,7 @@ class Link:
         # What ends the connection once everything before it was handed out.
         self._ending: Event | None = None
         self._has_owner = False
+        self._drops_messages = False
         self._callbacks: deque[tuple[Event, Callable[[], object]]] = deque()
 
     # --- the life of the connection -------------------------------------------------------------
@@ -133,6 +134,8 @@ class Link:
             while inbox:
                 event = inbox.popleft()
                 if type(event) is MessageEvent:
+                    if self._drops_messages:
+                        continue
                     return event
                 if event is self._ending:
                     self.conclude()
@@ -156,6 +159,7 @@ class Link:
 
     def discard(self) -> None:
         """Drop the messages that wait and those to come."""
+        self._drops_messages = True
         self.incoming.is_discarding = True
         self.housekeeper.post(self.watch.for_input)
 

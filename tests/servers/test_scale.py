@@ -49,5 +49,5 @@ def test_one_gevent_hub_holds_500_connections(started):
         for peer in peers:
             peer.say("still here")
         assert [peer.read() for peer in peers] == ["still here"] * COUNT
-        assert server.ask("/threads") == ["MainThread"]
+        assert not [name for name in server.ask("/threads") if name.startswith("faye-sync")]
         assert [peer.close() for peer in peers] == [(1000, "")] * COUNT
