@@ -265,6 +265,11 @@ def test_an_unmasked_frame_to_a_server_fails_with_1002(octets):
     )
 
 
+def test_a_masked_frame_to_a_client_fails_in_these_words():
+    error = failure(client(), bytes.fromhex("81 80"))
+    assert str(error) == "frame has mask bit 1; the peer's frames must not be masked"
+
+
 @pytest.mark.parametrize("place", range(1, 12))
 def test_bad_utf8_is_seen_through_the_mask_at_any_offset(place):
     payload = b"a" * (place - 1) + b"\xff" + b"a" * 20
@@ -356,6 +361,12 @@ def is_legal(first: int, is_within: bool, allowed_rsv: int) -> bool:
     if opcode == CONTINUATION:
         return is_within and not rsv
     return opcode in (CLOSE, PING, PONG) and is_final and not rsv
+
+
+@pytest.mark.parametrize("first", ["91", "a1", "c1"])
+def test_no_reserved_bit_is_allowed_unless_said_so(first):
+    half = HybiReceiving(require_masking=False, max_length=1)
+    assert failure(half, bytes.fromhex(first)).code == 1002
 
 
 def test_a_message_may_bear_a_bit_that_an_extension_owns():
@@ -461,6 +472,21 @@ def test_65536_fragments_of_one_octet_cost_memory_by_octets_not_by_frames():
     assert kept < 2 * 65536
     half.receive_data(pieces[-1])
     assert half.events() == [MessageEvent("x" * 65536)]
+
+
+@pytest.mark.parametrize("end", ["83", "88 00", ""], ids=["failure", "close", "end of octets"])
+def test_what_there_is_of_a_message_is_let_go_when_the_connection_is_over(end):
+    half = client()
+    tracemalloc.start()
+    try:
+        half.receive_data(frame(BINARY, bytes(1_000_000), fin=False))
+        half.receive_data(bytes.fromhex(end))
+        half.receive_eof()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(half.events()) == 1
+    assert kept < 10_000
 
 
 def test_4_mib_in_65536_fragments_take_linear_time():

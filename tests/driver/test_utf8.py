@@ -35,6 +35,7 @@ BAD = [
     pytest.param("e2 82 41", 0, 3, id="three octets, the third missing"),
     pytest.param("ed a0", 0, 2, id="high surrogate"),
     pytest.param("ed bf", 0, 2, id="low surrogate"),
+    pytest.param("61 ed a0", 1, 3, id="surrogate after a letter"),
     pytest.param("cebae1bdb9cf83cebcceb5 eda080 656469746564", 11, 13, id="surrogate within words"),
     pytest.param("f0 8f", 0, 2, id="overlong in four octets"),
     pytest.param("f0 90 80 c0", 0, 4, id="four octets, the fourth missing"),
