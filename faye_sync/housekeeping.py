@@ -173,13 +173,14 @@ class Housekeeper:
             if not kept.is_over():
                 self._do(kept.neglected)
 
-    @staticmethod
-    def _do(job: Callable[..., object], *arguments: object) -> None:
+    def _do(self, job: Callable[..., object], *arguments: object) -> None:
         try:
             job(*arguments)
         except Exception:
             # One connection's fault must not end the deadlines of all others.
             logger.exception("housekeeping: %r failed; this is a bug in faye_sync", job)
+        # Reading for 50 absent owners in one go would hold up a hub for half a second.
+        self._world.breathe()
 
 
 _housekeepers: dict[Concurrency, Housekeeper] = {}
