@@ -33,3 +33,12 @@ def started(tmp_path_factory: pytest.TempPathFactory):
             return running[name]
 
         yield start
+
+
+@pytest.fixture
+def local():
+    """One WSGI call within this process, with its client at the other end of a TCP connection."""
+    from tests.support.local import Local
+
+    with Local() as call:
+        yield call
