@@ -15,6 +15,7 @@ from faye_sync.errors import ConnectionClosed
 from faye_sync.event_target import EventTarget
 from faye_sync.events import CloseEvent, DrainEvent, Event, MessageEvent, PongEvent
 from faye_sync.link import Link
+from faye_sync.receiving import EVENT_COST
 
 D = TypeVar("D", bound="Delivery")
 
@@ -172,7 +173,7 @@ class Delivery(EventTarget):
         """Stop keeping messages that no listener comes for."""
         if self._listens(event.type):
             return
-        self._kept_octets += len(event.data)
+        self._kept_octets += len(event.data) + EVENT_COST
         if self._kept_octets > KEPT_LIMIT:
             self._kept = type(self._kept)(e for e in self._kept if e.type != event.type)
             link.discard()

@@ -53,14 +53,26 @@ class Backlog:
     def __bool__(self) -> bool:
         return bool(self._entries)
 
-    def put(self, command: Command, size: int) -> bool:
-        """Append a message of size octets; False when full. One larger than all passes alone."""
+    def put(self, command: Command, size: int, ahead: int) -> bool:
+        """Append a message of size octets, of which so many wait ahead of the others.
+
+        Returns:
+            False when full; one larger than the limit passes where none waits.
+        """
         with self._octets_lock:
-            if self.octets and self.octets + size > self._limit:
+            waiting = self.octets + ahead
+            if waiting and waiting + size > self._limit:
                 return False
             self.octets += size
             self._entries.append((command, size))
             return True
+
+    def put_last(self, command: Command) -> bool:
+        """Append the close frame, which no limit keeps back; False when nothing waits."""
+        with self._octets_lock:
+            if self._entries:
+                self._entries.append((command, 0))
+            return bool(self._entries)
 
     def take(self) -> tuple[Command, int]:
         """Take the oldest; the caller knows that there is one."""
@@ -93,6 +105,8 @@ class Outgoing:
         self._backlog = Backlog(max_queue)
         # Octets that must leave before all else: the kernel has part of their frame.
         self._tail: bytes | memoryview = b""
+        # How many of those send_nowait() had queued.
+        self._backlogged = 0
         self._was_stalled = False
         # Set as the close frame is framed, under the lock: nothing follows it.
         self.has_closed = False
@@ -143,7 +157,7 @@ class Outgoing:
 
     def send_nowait(self, command: Command, size: int) -> bool:
         """Queue one message of size octets behind the others, and write what goes."""
-        if not self._backlog.put(command, size):
+        if not self._backlog.put(command, size, self._backlogged):
             return False
         self.flush()
         return True
@@ -161,7 +175,7 @@ class Outgoing:
     def close(self, code: int | None, reason: str, *, after_backlog: bool) -> None:
         """Queue the close frame, before what is queued or behind it, and write what goes."""
         command = (self._close, (code, reason))
-        if not (after_backlog and self._backlog and self._backlog.put(command, 0)):
+        if not (after_backlog and self._backlog.put_last(command)):
             self._urgent.append(command)
         self.flush()
 
@@ -252,6 +266,7 @@ class Outgoing:
             self._owner.torn()
         else:
             self._tail = memoryview(octets)[sent:earlier]
+            self._backlogged = len(self._tail)
 
     def _flush_locked(self) -> bool:
         if not self._tail:
@@ -266,6 +281,7 @@ class Outgoing:
         if rest and (len(rest) < len(self._tail) or not self._was_stalled):
             self.progressed_at = time.monotonic()
         self._tail = rest
+        self._backlogged = len(rest)
         if rest:
             self._was_stalled = True
             self._owner.stalled()
@@ -285,6 +301,7 @@ class Outgoing:
         """Frame everything that goes before a new message."""
         pieces = [bytes(self._tail), self._take_block()]
         self._tail = b""
+        self._backlogged = 0
         while self._backlog and not self.has_closed:
             pieces.append(self._take_block())
         return b"".join(pieces)
