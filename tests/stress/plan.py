@@ -1,0 +1,106 @@
+"""What one connection of the stress does, drawn from its key, so that both sides know it.
+
+A key is "seed-epoch-place"; the same key draws the same plan on every machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+STYLES = ("callbacks", "callbacks", "iterate", "absent", "absent", "send-only")
+
+# Who ends the connection, and how. Torn ones end within a frame; reset is RST; cut is what a
+# network does to the server's side: both directions are shut down under its threads.
+ENDINGS = (
+    "server-close",
+    "server-close",
+    "server-return",
+    "server-cut",
+    "peer-close",
+    "peer-close",
+    "peer-close",
+    "both-close",
+    "peer-reset",
+    "peer-fin",
+    "peer-torn",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One connection.
+
+    Attributes:
+        style: How the server's side receives.
+        attached: The server's side stays in the WSGI call.
+        ending: One of ENDINGS.
+        duration: Seconds until the end begins.
+        senders: How many threads send, on the server.
+        writers: How many threads send, on the peer.
+        native: One of the senders is a native thread where the others are greenlets.
+        send_buffer: SO_SNDBUF of the server's side; None leaves it alone. The peer's receive
+            buffer is never touched: a small one makes TCP itself trickle.
+        max_queue: The library's option.
+        keepalive: The library's option named ping.
+        hasty: Some sends have next to no time, so that one may tear a frame and fail all.
+        pauses: The peer does not read now and then.
+        joins: A closing server waits for its senders first, so all that they sent has to arrive.
+        discards: A server that only sends says so.
+        early: Messages that leave together with the request.
+        code: Of the close frame.
+    """
+
+    key: str
+    style: str
+    attached: bool
+    ending: str
+    duration: float
+    senders: int
+    writers: int
+    native: bool
+    send_buffer: int | None
+    max_queue: int
+    keepalive: float | None
+    hasty: bool
+    pauses: bool
+    joins: bool
+    discards: bool
+    early: int
+    code: int
+
+    @property
+    def reads_all(self) -> bool:
+        """The server's side receives until the end."""
+        return self.style != "send-only"
+
+    def random(self, part: str) -> Random:
+        """Make the generator of one thread of this connection."""
+        return Random(f"{self.key} {part}")
+
+
+def plan_of(key: str) -> Plan:
+    random = Random(key)
+    return Plan(
+        key=key,
+        style=random.choice(STYLES),
+        attached=random.random() < 0.4,
+        ending=random.choice(ENDINGS),
+        duration=random.uniform(0.3, 1.0) * epoch_length(key.rpartition("-")[0]),
+        senders=random.randint(1, 4),
+        writers=random.randint(1, 3),
+        native=random.random() < 0.3,
+        send_buffer=random.choice((None, None, 4608, 16384, 65536)),
+        max_queue=random.choice((2**16, 2**20, 2**24)),
+        keepalive=random.choice((None, 0.1, 20.0)),
+        hasty=random.random() < 0.15,
+        pauses=random.random() < 0.4,
+        joins=random.random() < 0.5,
+        discards=random.random() < 0.5,
+        early=random.choice((0, 0, 1, 3)),
+        code=random.choice((1000, 1001, 1011, 3000, 4999)),
+    )
+
+
+def epoch_length(key: str) -> float:
+    """Seconds after which every connection of an epoch has begun to end."""
+    return Random(key).uniform(0.5, 3.0)
