@@ -97,11 +97,13 @@ def take(found: Found) -> Taken:
     world = world_of(sock)
     own = PlainSocket(fileno=os.dup(sock.fileno()))
     try:
-        early = found.read_ahead()
-        far_end = _replace_by_dead_pair(sock.fileno())
+        near, far_end = _dead_pair()
     except OSError:
         own.close()
         raise
+    # Last of all what cannot fail for want of descriptors, so that nothing read ahead is lost.
+    early = found.read_ahead()
+    _replace(sock.fileno(), near)
     set_no_delay(own)
     return Taken(open_stream(own, world), early, far_end, world, remote_address(own))
 
@@ -119,20 +121,20 @@ def drain(far_end: PlainSocket) -> bool:
     return True
 
 
-def _replace_by_dead_pair(fd: int) -> PlainSocket:
+def _dead_pair() -> tuple[PlainSocket, PlainSocket]:
+    """Make two ends of which the first reads as ended, and the second as soon as that is closed."""
     near, far = socketpair()
-    try:
-        # The server's object goes on believing in the mode it set.
-        os.set_blocking(near.fileno(), os.get_blocking(fd))
-        os.dup2(near.fileno(), fd, inheritable=False)
-    except OSError:
-        far.close()
-        raise
-    finally:
-        near.close()
     far.shutdown(socket.SHUT_WR)
     far.setblocking(False)
-    return far
+    return near, far
+
+
+def _replace(fd: int, near: PlainSocket) -> None:
+    """Put near in the place of the server's descriptor, which the server goes on using."""
+    # The server's object goes on believing in the mode it set.
+    os.set_blocking(near.fileno(), os.get_blocking(fd))
+    os.dup2(near.fileno(), fd, inheritable=False)
+    near.close()
 
 
 def _check(environ: Environ, sock: Any) -> None:

@@ -1,0 +1,187 @@
+"""Threads or greenlets: flags, locks, and who may touch what."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from faye_sync.concurrency import THREADS, ThreadEvent, call_home, world_of
+
+ROOT = Path(__file__).parents[1]
+PATIENCE = 60.0  # seconds for a script that should take one
+
+
+def run_script(script: str, *, patched: bool) -> str:
+    """Run a script under gevent in a process of its own; returns what it printed."""
+    first = "from gevent import monkey; monkey.patch_all()\n" if patched else ""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", first + textwrap.dedent(script)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout
+
+
+def test_a_flag_wakes_all_who_wait():
+    flag = ThreadEvent()
+    woken = []
+    threads = [threading.Thread(target=lambda: woken.append(flag.wait(20))) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    flag.set()
+    for thread in threads:
+        thread.join(20)
+    assert woken == [True] * 5
+    assert flag.wait(0)
+
+
+def test_a_flag_that_nobody_raises_ends_the_wait_at_its_timeout():
+    flag = ThreadEvent()
+    began = time.monotonic()
+    assert not flag.wait(0.05)
+    assert time.monotonic() - began >= 0.05
+    flag.set()
+    flag.clear()
+    assert not flag.is_set()
+    assert not flag.wait(0)
+
+
+def test_a_plain_socket_is_served_by_threads():
+    with socket.socket() as sock:
+        assert world_of(sock) is THREADS
+
+
+def test_at_home_a_function_is_simply_called():
+    assert call_home(THREADS, lambda: 5) == 5
+    with pytest.raises(LookupError):
+        call_home(THREADS, lambda: {}["missing"])
+
+
+def test_importing_the_library_makes_no_lock_and_starts_no_thread():
+    output = run_script(
+        """
+        import _thread, sys, threading
+        makers = []
+        allocate = _thread.allocate_lock
+
+        def noted():
+            makers.append(sys._getframe(1).f_globals["__name__"])
+            return allocate()
+
+        _thread.allocate_lock = threading._allocate_lock = noted
+        import faye_sync
+        print([name for name in makers if name.startswith("faye_sync")], threading.active_count())
+        from faye_sync.concurrency import leaf_lock
+        leaf_lock()
+        print(makers[-1])
+        """,
+        patched=False,
+    )
+    assert output == "[] 1\nfaye_sync.concurrency\n"
+
+
+FOREIGN = """
+from gevent.socket import create_connection, socket
+from faye_sync.concurrency import call_home, world_of
+import gevent
+
+listener = socket()
+listener.bind(("127.0.0.1", 0))
+listener.listen()
+client = gevent.spawn(create_connection, listener.getsockname())
+sock, _ = listener.accept()
+world = world_of(sock)
+lock, flag = world.lock(), world.event()
+outcome = []
+
+def foreign():
+    outcome.append(world.is_home())
+    outcome.append(call_home(world, lambda: (world.is_home(), lock.acquire(False))))
+    try:
+        call_home(world, lambda: {}["missing"])
+    except KeyError as error:
+        outcome.append(repr(error))
+    world.post(flag.set)
+
+from gevent.monkey import get_original
+get_original("_thread", "start_new_thread")(foreign, ())
+assert flag.wait(20)
+print(type(world).__name__, world.is_home(), outcome)
+"""
+
+
+@pytest.mark.parametrize("patched", [False, True], ids=["unpatched", "patched"])
+def test_a_foreign_thread_has_its_work_done_at_the_hub(patched):
+    output = run_script(FOREIGN, patched=patched)
+    assert output == "Greenlets True [False, (True, True), \"KeyError('missing')\"]\n"
+
+
+TALK = """
+import threading
+from gevent.pywsgi import WSGIServer
+import gevent
+from gevent.monkey import get_original
+from faye_sync import WebSocket
+from tests.support.peer import Peer, frame, closing
+
+told = []
+
+def native(ws):
+    told.append(ws.send("from a native thread"))
+    told.append(ws.receive(timeout=20))
+    told.append(ws.send_nowait("queued by a native thread"))
+    told.append(ws.ping("p"))
+    ws.close(4000, "done")
+    told.append(ws.wait_closed(20))
+    told.append(ws.join(20))
+    finished.send()
+
+def application(environ, start_response):
+    ws = WebSocket(environ).accept()
+    get_original("_thread", "start_new_thread")(native, (ws,))
+    ended.wait(20)
+    return ws(environ, start_response)
+
+finished = gevent.get_hub().loop.async_()
+ended = gevent.event.Event()
+finished.start(ended.set)
+server = WSGIServer(("127.0.0.1", 0), application, log=None)
+server.start()
+
+def client():
+    with Peer(("127.0.0.1", server.server_port), "/") as peer:
+        seen = [peer.read()]
+        peer.say("to the native thread")
+        seen += [peer.read_frame(), peer.read_frame()]
+        seen.append(peer.answer_close())
+    return seen
+
+print(CLIENT)
+ended.wait(20)
+print(told)
+"""
+
+
+@pytest.mark.parametrize("patched", [False, True], ids=["unpatched", "patched"])
+def test_a_native_thread_may_use_a_hubs_connection(patched):
+    # Without patches the client's socket would block the hub, so it needs a thread of its own.
+    client = "client()" if patched else "gevent.get_hub().threadpool.apply(client)"
+    script = TALK.replace("CLIENT", client)
+    seen, told = run_script(script, patched=patched).splitlines()
+    assert seen.startswith("['from a native thread', (")
+    assert "b'queued by a native thread'" in seen
+    assert "(9, b'p')" in seen
+    assert seen.endswith("(4000, 'done')]")
+    assert told == "[True, 'to the native thread', True, True, True, True]"

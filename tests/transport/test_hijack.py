@@ -1,0 +1,159 @@
+"""From a server's environ to the client's socket, and what is left of the server's own."""
+
+from __future__ import annotations
+
+import io
+import os
+import resource
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from faye_sync.errors import HijackError
+from faye_sync.transport.hijack import drain, find, take
+
+
+@pytest.fixture
+def pair():
+    """A client's socket and the server's, connected by TCP."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname(), 20)
+        server, _ = listener.accept()
+    with client, server:
+        yield client, server
+
+
+def werkzeug(server: socket.socket, reader: io.BufferedReader) -> dict:
+    return {"werkzeug.socket": server, "wsgi.input": reader}
+
+
+def gunicorn(server: socket.socket, reader: io.BufferedReader) -> dict:
+    unreader = SimpleNamespace(buf=io.BytesIO(held(reader)))
+    body = SimpleNamespace(reader=SimpleNamespace(unreader=unreader))
+    return {"gunicorn.socket": server, "wsgi.input": body}
+
+
+def gevent(server: socket.socket, reader: io.BufferedReader) -> dict:
+    return {"wsgi.input": reader}
+
+
+def gevent_without_upgrade(server: socket.socket, reader: io.BufferedReader) -> dict:
+    return {"wsgi.input": SimpleNamespace(rfile=reader)}
+
+
+def held(reader: io.BufferedReader) -> bytes:
+    return reader.read1(len(reader.peek(1)))
+
+
+SHAPES = [werkzeug, gunicorn, gevent, gevent_without_upgrade]
+
+
+def serve(pair, shape, early: bytes = b""):
+    """Have the server read the request, and what came with it, as servers do."""
+    client, server = pair
+    client.sendall(b"GET / HTTP/1.1\r\n" + early)
+    reader = server.makefile("rb")
+    reader.readline()
+    return shape(server, reader)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_octets_that_the_server_had_read_are_kept(pair, shape):
+    environ = serve(pair, shape, early=b"early octets")
+    taken = take(find(environ))
+    pair[0].sendall(b", later ones")
+    assert taken.early == b"early octets"
+    assert taken.stream.recv() == b", later ones"
+    taken.stream.close()
+    taken.far_end.close()
+
+
+@pytest.mark.parametrize("shape", SHAPES[:1])
+def test_finding_reads_and_writes_nothing(pair, shape):
+    environ = serve(pair, shape, early=b"early octets")
+    find(environ)
+    assert held(environ["wsgi.input"]) == b"early octets"
+    pair[1].sendall(b"still the server's")
+    assert pair[0].recv(100) == b"still the server's"
+
+
+def test_the_server_reads_the_end_and_cannot_write_to_the_client(pair):
+    client, server = pair
+    taken = take(find(serve(pair, werkzeug)))
+    assert server.recv(100) == b""
+    server.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    taken.stream.send_now(b"ours")
+    assert client.recv(100) == b"ours"
+    taken.stream.close()
+    taken.far_end.close()
+
+
+def test_the_far_end_tells_when_the_server_drops_its_own(pair):
+    client, server = pair
+    environ = serve(pair, werkzeug)
+    taken = take(find(environ))
+    assert not drain(taken.far_end)
+    server.sendall(b"x" * 1000)
+    assert not drain(taken.far_end)
+    environ["wsgi.input"].close()
+    server.close()
+    assert drain(taken.far_end)
+    taken.stream.send_now(b"the client is still there")
+    assert client.recv(100) == b"the client is still there"
+    taken.stream.close()
+    taken.far_end.close()
+
+
+def test_the_servers_descriptor_keeps_its_mode_and_is_not_inherited(pair):
+    server = pair[1]
+    environ = serve(pair, werkzeug)
+    server.setblocking(False)
+    taken = take(find(environ))
+    assert not os.get_blocking(server.fileno())
+    assert not os.get_inheritable(server.fileno())
+    taken.stream.close()
+    taken.far_end.close()
+
+
+def test_all_descriptors_are_given_back(pair):
+    environ = serve(pair, werkzeug)
+    before = descriptors()
+    taken = take(find(environ))
+    assert descriptors() == before + 2
+    taken.stream.close()
+    taken.far_end.close()
+    assert descriptors() == before
+
+
+def descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_without_a_free_descriptor_the_server_keeps_all_it_had(pair):
+    environ = serve(pair, werkzeug, early=b"early octets")
+    found = find(environ)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (pair[1].fileno(), hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            take(found)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert held(environ["wsgi.input"]) == b"early octets"
+    pair[1].sendall(b"an error page")
+    assert pair[0].recv(100) == b"an error page"
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"wsgi.input": io.BytesIO()}, id="body-in-memory"),
+        pytest.param({"gunicorn.socket": object(), "wsgi.input": None}, id="body-replaced"),
+    ],
+)
+def test_a_server_that_shows_no_socket_is_named_with_the_cure(environ):
+    with pytest.raises(HijackError, match=r"^SomeServer/2 does not let an application take"):
+        find({"SERVER_SOFTWARE": "SomeServer/2", **environ})
