@@ -9,8 +9,9 @@ from random import Random
 
 STYLES = ("callbacks", "callbacks", "iterate", "absent", "absent", "send-only")
 
-# Who ends the connection, and how. Torn ones end within a frame; reset is RST; cut is what a
-# network does to the server's side: both directions are shut down under its threads.
+# Who ends the connection, and how. Torn ones end within a frame; error is a frame that no client
+# may send; reset is RST; cut is what a network does to the server's side: both directions are shut
+# down under its threads.
 ENDINGS = (
     "server-close",
     "server-close",
@@ -23,6 +24,7 @@ ENDINGS = (
     "peer-reset",
     "peer-fin",
     "peer-torn",
+    "peer-error",
 )
 
 
@@ -46,6 +48,10 @@ class Plan:
         pauses: The peer does not read now and then.
         joins: A closing server waits for its senders first, so all that they sent has to arrive.
         discards: A server that only sends says so.
+        quiet: Both sides stop sending at half of the duration, so that what waits in a queue then
+            has to leave by itself.
+        asks: The peer waits for the last pong before it closes; else the ping and the close frame
+            come together.
         early: Messages that leave together with the request.
         code: Of the close frame.
     """
@@ -65,6 +71,8 @@ class Plan:
     pauses: bool
     joins: bool
     discards: bool
+    quiet: bool
+    asks: bool
     early: int
     code: int
 
@@ -72,6 +80,16 @@ class Plan:
     def reads_all(self) -> bool:
         """The server's side receives until the end."""
         return self.style != "send-only"
+
+    @property
+    def takes(self) -> bool:
+        """The server's side takes messages, be it to drop them."""
+        return self.reads_all or self.discards
+
+    @property
+    def sending(self) -> float:
+        """Seconds for which both sides send."""
+        return self.duration / 2 if self.quiet else self.duration + 60
 
     def random(self, part: str) -> Random:
         """Make the generator of one thread of this connection."""
@@ -96,6 +114,8 @@ def plan_of(key: str) -> Plan:
         pauses=random.random() < 0.4,
         joins=random.random() < 0.5,
         discards=random.random() < 0.5,
+        quiet=random.random() < 0.3,
+        asks=random.random() < 0.5,
         early=random.choice((0, 0, 1, 3)),
         code=random.choice((1000, 1001, 1011, 3000, 4999)),
     )

@@ -26,6 +26,7 @@ class Session:
         self.plan = plan
         self.ws = ws
         self.is_stopping = False
+        self._quiet_at = time.monotonic() + plan.sending
         self.is_finished = False
         self.faults: list[str] = []
         self._tally = Tally()
@@ -50,6 +51,10 @@ class Session:
             original("_thread", "start_new_thread")(native.run, ())
         self._spawn("conductor", self._conduct)
         self._read()
+
+    def has_to_stop(self) -> bool:
+        """Tell the senders to stop."""
+        return self.is_stopping or time.monotonic() > self._quiet_at
 
     def report(self) -> dict:
         senders = [*self._senders, self._answerer]
@@ -101,9 +106,10 @@ class Session:
                 return
 
     def _receive_with_absences(self) -> None:
+        timeouts = (0, 0.01, 0.2) + (() if self.plan.ending == "server-return" else (None,))
         while not self._is_leaving:
             try:
-                message = self.ws.receive(self._random.choice((0, 0.01, 0.2, None)))
+                message = self.ws.receive(self._random.choice(timeouts))
             except TimeoutError:
                 pause(0.001)
             except ConnectionClosed:

@@ -14,11 +14,12 @@ import time
 from itertools import pairwise
 from random import Random
 
-from tests.stress.messages import Tally, make
+from tests.stress.messages import NOISE, Tally, make
 from tests.stress.plan import Plan
 from tests.support.peer import BINARY, CLOSE, PING, PONG, TEXT, Peer, closing, frame
 
 GLANCE = 50  # milliseconds after which a waiting thread looks whether it has to go
+LATEST_PONG = 10.0  # seconds
 PATIENCE = 25.0  # seconds for what the server must do by itself
 
 
@@ -46,24 +47,20 @@ class Side:
         self._ending = threading.Event()
         self._over = threading.Event()
         self._deadline = time.monotonic() + plan.duration + PATIENCE
+        self._quiet_at = time.monotonic() + plan.sending
         self._closed_at = 0.0
         self._lag = 0.0
         self._is_dropped = False
         self._is_closing = False
         self._writing = threading.Lock()
         self._urgent: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        early = [make(0, number, self._random) for number in range(self._early())]
+        count = plan.early if plan.takes else 0
+        early = [make(0, number, self._random) for number in range(count)]
         octets = b"".join(self._frames(message, self._random) for message in early)
         self._sent[0] = len(early)
         self.peer = Peer(address, f"/run/{plan.key}", early=octets)
         self._sock = self.peer.sock
         self._sock.setblocking(False)
-
-    def _early(self) -> int:
-        return self.plan.early if self._has_reader() else 0
-
-    def _has_reader(self) -> bool:
-        return self.plan.reads_all or self.plan.discards
 
     def run(self) -> None:
         try:
@@ -125,7 +122,24 @@ class Side:
 
     def _close(self, writers: list[threading.Thread]) -> None:
         self._finish(writers)
-        self._put(closing(self.plan.code, "bye"), is_last=True)
+        if self.plan.asks:
+            self._put_ping()
+            self._await_last_pong()
+            self._put(closing(self.plan.code, "bye"), is_last=True)
+        else:
+            self._put(self._ping() + closing(self.plan.code, "bye"), is_last=True)
+
+    def _await_last_pong(self) -> None:
+        deadline = time.monotonic() + LATEST_PONG
+        while self._last_pong < self._pings - 1 and not self._over.wait(0.01):
+            if time.monotonic() > deadline:
+                self.faults.append(f"stuck: no pong of the last ping within {LATEST_PONG} s")
+                return
+
+    def _error(self, writers: list[threading.Thread]) -> None:
+        """Send an unmasked frame, and more behind it that the server has to read past."""
+        self._finish(writers)
+        self._put(frame(BINARY, b"bare", mask=False) + NOISE, is_last=True)
 
     def _fin(self, writers: list[threading.Thread]) -> None:
         self._finish(writers)
@@ -157,16 +171,19 @@ class Side:
     def _write_messages(self, index: int) -> None:
         random = self.plan.random(f"writer {index}")
         try:
-            while not self._ending.is_set() and not self._is_closing:
-                if self._has_reader():
+            while not self._has_to_stop():
+                if self.plan.takes:
                     self._write_message(index, random)
                 else:
                     self._put_ping()
-                if random.random() < 0.2 or not self._has_reader():
+                if random.random() < 0.2 or not self.plan.takes:
                     self._ending.wait(random.uniform(0, 0.02))
         except (Dropped, OSError):
             # It is the reader that judges how the connection ended.
             return
+
+    def _has_to_stop(self) -> bool:
+        return self._ending.is_set() or self._is_closing or time.monotonic() > self._quiet_at
 
     def _write_message(self, index: int, random: Random) -> None:
         message = make(index, self._sent[index], random)

@@ -7,9 +7,10 @@ from tests.stress.plan import Plan
 LONGEST_END = 10.0  # seconds from the server's close frame to the end of TCP
 
 # Endings after which all that was sent has to be there, in the direction named.
-WHOLE_TO_PEER = ("server-close", "server-return", "peer-close", "both-close", "peer-fin")
-WHOLE_TO_SERVER = ("peer-close", "peer-fin")
 CLEAN = ("server-close", "server-return", "peer-close", "both-close")
+ORDERLY = (*CLEAN, "peer-error")
+WHOLE_TO_PEER = (*ORDERLY, "peer-fin")
+WHOLE_TO_SERVER = ("peer-close", "peer-fin", "peer-error")
 
 
 def faults_of(plan: Plan, server: dict | None, peer: dict) -> list[str]:
@@ -36,7 +37,7 @@ def to_peer(plan: Plan, server: dict, peer: dict) -> list[str]:
     for sender, accepted in server["accepted"].items():
         arrived = peer["arrived"].get(int(sender), 0)
         sure = server["sure"][sender]
-        doubtful = 0 if plan.ending in CLEAN else server["doubtful"][sender]
+        doubtful = 0 if plan.ending in ORDERLY else server["doubtful"][sender]
         if arrived > accepted + doubtful:
             faults.append(f"sender {sender}: {accepted} were accepted, but {arrived} arrived")
         if plan.ending in WHOLE_TO_PEER and arrived < sure:
@@ -68,8 +69,10 @@ def close_faults(plan: Plan, server: dict, peer: dict) -> list[str]:
         return [f"the close listener was told {len(closes)} times: {closes}"]
     code, _, cause = closes[0]
     expected = {1000 if plan.ending == "server-return" else plan.code, plan.code}
-    if plan.ending not in CLEAN or (plan.hasty and cause == "send timeout"):
+    if plan.ending not in ORDERLY or (plan.hasty and cause == "send timeout"):
         expected = {1006}
+    elif plan.ending == "peer-error":
+        expected = {1002}
     faults = [] if code in expected else [f"closed with {closes[0]}, expected {expected}"]
     if peer["closes"] not in ([], [code]):
         faults.append(f"the peer saw {peer['closes']}, the server {closes[0]}")
@@ -78,8 +81,9 @@ def close_faults(plan: Plan, server: dict, peer: dict) -> list[str]:
 
 def end_faults(plan: Plan, server: dict, peer: dict) -> list[str]:
     faults = []
-    if plan.ending in CLEAN:
-        if not server["closes"][0][1] or len(peer["closes"]) != 1:
+    if plan.ending in ORDERLY:
+        was_clean = server["closes"][0][1]
+        if was_clean is not (plan.ending in CLEAN) or len(peer["closes"]) != 1:
             faults.append(f"no clean end: {server['closes']}, the peer saw {peer['closes']}")
         if peer["end"] != "eof":
             faults.append(f"TCP ended with {peer['end']}")
