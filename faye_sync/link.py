@@ -62,11 +62,12 @@ class Link:
         self.is_abandoned = False
         self.closed: Flag = world.event()
         self.on_end: Callable[[], object] = self.incoming.wake
-        # Guards state, final, _ours and the causes; never held across a wait.
+        # Guards each step towards the end together with its close frame; never held over a wait.
         self._state_lock = leaf_lock()
         self._ours: tuple[int, str] | None = None
         self._close_cause = ""
-        self._abort_cause = ""
+        # The first one counts.
+        self._abort_causes: list[str] = []
         # What ends the connection once everything before it was handed out.
         self._ending: Event | None = None
         self._has_owner = False
@@ -105,17 +106,17 @@ class Link:
             self.state = ReadyState.CLOSING
             self._ours = (code, reason)
             self._close_cause = cause
-        self.incoming.is_discarding = True
-        # What send_nowait() took is sent first; where that cannot be, the close deadline ends it.
-        self.outgoing.close(code, reason, after_backlog=cause == "local")
+            self.incoming.is_discarding = True
+            # What send_nowait() took goes first; where that cannot be, the deadline ends it.
+            self.outgoing.close(code, reason, after_backlog=cause == "local")
         self.housekeeper.post(self.watch.for_answer)
 
     def abort(self, cause: str) -> None:
         """End without a closing handshake; wakes every thread that waits."""
-        with self._state_lock:
-            if self.final is not None:
-                return
-            self._abort_cause = self._abort_cause or cause
+        if self.final is not None:
+            return
+        # No lock: a write that fails calls this while the state lock is held.
+        self._abort_causes.append(cause)
         self.stream.shut_down()
         self.housekeeper.post(self.watch.for_input)
 
@@ -179,9 +180,7 @@ class Link:
         """Make the error that says how the connection ended, or is about to."""
         if self.final is None:
             code, reason = self._ours or (1006, "")
-            return ConnectionClosed(
-                code, reason, False, self._abort_cause or self._close_cause or "eof"
-            )
+            return ConnectionClosed(code, reason, False, self._why_cut())
         final = self.final
         error = ConnectionClosed(final.code, final.reason, final.was_clean, final.cause)
         if isinstance(self._ending, ErrorEvent):
@@ -233,30 +232,25 @@ class Link:
         self._end(CloseEvent(code, reason, False, "protocol"))
 
     def _answer(self, peers: CloseEvent) -> None:
-        with self._state_lock:
-            ours = self._ours
-            if ours is None:
-                self._ours = (peers.code, peers.reason)
-                self.state = ReadyState.CLOSING
-        if ours is None:
-            self.outgoing.close(peers.code, peers.reason, after_backlog=False)
-            self._end(CloseEvent(peers.code, peers.reason, True, "peer"))
-        else:
+        ours = self._ours
+        if ours is not None:
             self._end(CloseEvent(*ours, True, self._close_cause))
+            return
+        self.outgoing.close(peers.code, peers.reason, after_backlog=False)
+        self._end(CloseEvent(peers.code, peers.reason, True, "peer"))
 
     def _why_cut(self) -> str:
         if self._close_cause in ("shutdown", "queue full"):
             # The deadline of that close is a consequence, not the cause.
             return self._close_cause
-        return self._abort_cause or ("reset" if self.stream.error else "eof")
+        if self._abort_causes:
+            return self._abort_causes[0]
+        return "reset" if self.stream.error else "eof"
 
     def _end(self, final: CloseEvent) -> None:
-        with self._state_lock:
-            if self.final is not None:
-                return
-            self.incoming.inbox.append(final)
-            self.final = final
-            self.state = ReadyState.CLOSED
+        self.incoming.inbox.append(final)
+        self.final = final
+        self.state = ReadyState.CLOSED
         self.closed.set()
         self.on_end()
         farewell = Farewell(self, self.terms.close_timeout)
@@ -324,11 +318,10 @@ class Link:
         self.watch.read_for_owner()
 
     def look_for_end(self) -> None:
-        """Act on the end where no owner will; one with messages before it gets time to answer."""
-        ending = self._ending
-        if ending is None:
+        """Act on the end where no owner will; one who may still answer is given time."""
+        if self._ending is None:
             return
-        if self._is_eof(ending) or not self._owes_messages():
+        if not self._awaits_owner(self._ending):
             self.conclude()
         elif self.terms.close_timeout is not None:
             self.housekeeper.at(self.terms.close_timeout, self.conclude)
@@ -336,22 +329,30 @@ class Link:
     def conclude(self) -> None:
         """Act on what ends the connection. Does nothing the second time."""
         ending = self._ending
-        if isinstance(ending, ErrorEvent):
-            self._fail(ending)
-        elif ending is not None and self._is_eof(ending):
-            self._end(CloseEvent(1006, "", False, self._why_cut()))
-        elif isinstance(ending, CloseEvent):
-            self._answer(ending)
+        with self._state_lock:
+            if self.final is not None:
+                return
+            if isinstance(ending, ErrorEvent):
+                self._fail(ending)
+            elif ending is not None and self._is_eof(ending):
+                self._end(CloseEvent(1006, "", False, self._why_cut()))
+            elif isinstance(ending, CloseEvent):
+                self._answer(ending)
 
     def _settle_in(self) -> None:
         self.housekeeper.look_after(self)
         self.liveness.begin()
         self.look_for_end()
 
-    def _owes_messages(self) -> bool:
-        """Whether an owner may still answer messages that came before the end."""
-        if not (self._has_owner and self.is_open()):
+    def _awaits_owner(self, ending: Event) -> bool:
+        """Whether an owner may still answer what came before the end.
+
+        A failure waits even for one who is busy with a message he took; a close
+        does not, because a handler that only sends has to learn of it."""
+        if self._is_eof(ending) or not (self._has_owner and self.is_open()):
             return False
+        if isinstance(ending, ErrorEvent):
+            return True
         return any(isinstance(event, MessageEvent) for event in list(self.incoming.inbox))
 
     @staticmethod

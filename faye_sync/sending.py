@@ -327,6 +327,7 @@ class Outgoing:
     def _give_up(self, error: OSError) -> None:
         self.has_closed = True
         self._tail = b""
+        self._was_stalled = False
         self._forget_queues()
         self._owner.broken(error)
 

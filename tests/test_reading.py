@@ -152,6 +152,51 @@ def test_a_failure_is_told_after_what_came_before_it(local, octets, code, kind):
     assert local.peer.read_close()[0] == code
 
 
+def test_a_handler_that_is_busy_may_still_answer_before_a_later_failure_is_acted_on(local):
+    def answer_late(ws):
+        message = ws.receive()
+        waiting.get(timeout=PATIENCE)
+        return ws.send(message)
+
+    waiting = Queue()
+    ws = local.open()
+    thread, outcome = in_thread(lambda: answer_late(ws))
+    local.peer.say("a question")
+    local.peer.send(frame(PING, b"") + frame(3))
+    # Housekeeping has read both by now, since it answered the ping for the absent owner.
+    assert local.peer.read_frame() == (PONG, b"")
+    waiting.put(True)
+    thread.join(PATIENCE)
+    assert outcome == [True]
+    assert list(ws) == []
+    assert local.peer.read() == "a question"
+    assert local.peer.read_close()[0] == 1002
+
+
+def test_two_threads_that_see_the_peers_close_answer_it_once_and_agree_on_the_cause(
+    local, monkeypatch
+):
+    ws = local.open()
+    link = ws._link
+    close, others = link.outgoing.close, []
+
+    def interrupted(*arguments, **options):
+        monkeypatch.setattr(link.outgoing, "close", close)
+        others.append(threading.Thread(target=link.conclude))
+        others[0].start()
+        others[0].join(0.2)
+        close(*arguments, **options)
+
+    monkeypatch.setattr(link.outgoing, "close", interrupted)
+    local.peer.send(closing(4001, "bye"))
+    with pytest.raises(ConnectionClosed) as closed:
+        ws.receive()
+    others[0].join(PATIENCE)
+    assert (closed.value.code, closed.value.cause) == (4001, "peer")
+    assert local.peer.read_close() == (4001, "bye")
+    assert local.peer.rest() == b""
+
+
 def test_after_the_end_every_receive_says_so(local):
     ws = local.open()
     local.peer.send(closing(1000))

@@ -11,7 +11,7 @@ import socket
 from _socket import socket as PlainSocket
 from typing import Any, Protocol
 
-from faye_sync.concurrency import THREADS, Concurrency
+from faye_sync.concurrency import THREADS, Concurrency, leaf_lock
 
 # A larger recv buffer costs ten times as much: malloc maps fresh pages for it.
 CHUNK = 65536
@@ -66,6 +66,8 @@ class BlockingStream:
         sock.setblocking(True)
         self._sock = sock
         self._fd = sock.fileno()
+        # Any thread may shut down, and must not do so to another connection of the same number.
+        self._descriptor_lock = leaf_lock()
         self.error: OSError | None = None
 
     def fileno(self) -> int:
@@ -107,7 +109,8 @@ class BlockingStream:
         self._shut_down(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        self._sock.close()
+        with self._descriptor_lock:
+            self._sock.close()
 
     def _ended(self, error: OSError) -> bytes:
         self.error = error
@@ -115,7 +118,8 @@ class BlockingStream:
 
     def _shut_down(self, how: int) -> None:
         try:
-            self._sock.shutdown(how)
+            with self._descriptor_lock:
+                self._sock.shutdown(how)
         except OSError as error:
             # ENOTCONN or EBADF: the peer, or close(), was first; the end is reached all the same.
             self.error = self.error or error

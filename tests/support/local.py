@@ -14,6 +14,15 @@ from faye_sync import WebSocket
 from tests.support.peer import Peer, request
 
 
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """A server's end and a client's, connected over loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname(), 20)
+        server, _ = listener.accept()
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return server, client
+
+
 class LocalPeer(Peer):
     """The client's end, which reads the 101 only when it is asked to."""
 
@@ -31,10 +40,7 @@ class Local:
     """One WSGI call and its client. Use it in a with statement."""
 
     def __init__(self, early: bytes = b"", path: str = "/chat", **request_options: Any) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            client = socket.create_connection(listener.getsockname(), 20)
-            self.server, _ = listener.accept()
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.server, client = tcp_pair()
         port = self.server.getsockname()[1]
         client.sendall(request(path, port, **request_options) + early)
         self.peer = LocalPeer(client)

@@ -13,14 +13,13 @@ import pytest
 
 from faye_sync.errors import HijackError
 from faye_sync.transport.hijack import drain, find, take
+from tests.support.local import tcp_pair
 
 
 @pytest.fixture
 def pair():
     """A client's socket and the server's, connected by TCP."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = socket.create_connection(listener.getsockname(), 20)
-        server, _ = listener.accept()
+    server, client = tcp_pair()
     with client, server:
         yield client, server
 

@@ -14,14 +14,13 @@ import pytest
 from faye_sync.concurrency import THREADS
 from faye_sync.transport.stream import open_stream, remote_address, set_no_delay
 from faye_sync.transport.waker import Waker
+from tests.support.local import tcp_pair
 
 
 @pytest.fixture
 def pair():
     """A stream, and the peer's socket."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        peer = socket.create_connection(listener.getsockname(), 20)
-        own, _ = listener.accept()
+    own, peer = tcp_pair()
     stream = open_stream(_socket.socket(fileno=own.detach()), THREADS)
     yield stream, peer
     stream.close()

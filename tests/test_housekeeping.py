@@ -1,0 +1,123 @@
+"""The one thread that never waits for a user."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from queue import Queue
+
+import pytest
+
+from faye_sync.concurrency import THREADS
+from faye_sync.housekeeping import TICK, Housekeeper, housekeeper_of
+from faye_sync.readiness import READ
+
+PATIENCE = 20.0  # seconds to wait for what should come at once
+
+
+class Kept:
+    """A connection that counts what is done to it."""
+
+    def __init__(self) -> None:
+        self.turn = 0
+        self.neglects = Queue()
+        self.is_ended = False
+
+    def fileno(self) -> int:
+        return -1
+
+    def is_over(self) -> bool:
+        return self.is_ended
+
+    def neglected(self) -> None:
+        self.neglects.put(time.monotonic())
+
+
+@pytest.fixture(scope="module")
+def housekeeper():
+    return housekeeper_of(THREADS)
+
+
+def test_there_is_one_for_all_threads(housekeeper):
+    assert housekeeper_of(THREADS) is housekeeper
+
+
+def test_jobs_run_in_order_on_its_own_thread(housekeeper):
+    done = Queue()
+    for number in range(100):
+        housekeeper.post(lambda number=number: done.put((number, threading.current_thread().name)))
+    assert [done.get(timeout=PATIENCE) for _ in range(100)] == [
+        (number, "faye-sync-housekeeping") for number in range(100)
+    ]
+
+
+def test_a_job_that_fails_is_logged_and_the_others_go_on(housekeeper, caplog):
+    done = Queue()
+    housekeeper.post(lambda: {}["missing"])
+    housekeeper.post(lambda: done.put(True))
+    assert done.get(timeout=PATIENCE)
+    assert "this is a bug in faye_sync" in caplog.text
+    assert "KeyError" in caplog.text
+
+
+def test_deadlines_are_met_in_the_order_of_their_time_and_not_before(housekeeper):
+    done = Queue()
+    began = time.monotonic()
+
+    def plan():
+        for seconds in (0.3, 0.1, 0.2):
+            housekeeper.at(seconds, lambda seconds=seconds: done.put((seconds, time.monotonic())))
+
+    housekeeper.post(plan)
+    met = [done.get(timeout=PATIENCE) for _ in range(3)]
+    assert [seconds for seconds, _ in met] == [0.1, 0.2, 0.3]
+    assert all(at - began >= seconds for seconds, at in met)
+
+
+def test_an_armed_descriptor_is_told_once(housekeeper):
+    told = Queue()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        housekeeper.post(lambda: housekeeper.arm(ours.fileno(), READ, told.put))
+        theirs.send(b"x")
+        assert told.get(timeout=PATIENCE) & READ
+        housekeeper.post(lambda: told.put("next"))
+        assert told.get(timeout=PATIENCE) == "next"
+        housekeeper.post(lambda: housekeeper.forget(ours.fileno()))
+
+
+def test_an_owner_without_progress_is_found_within_two_ticks(housekeeper):
+    kept = Kept()
+    began = time.monotonic()
+    housekeeper.post(lambda: housekeeper.look_after(kept))
+    assert kept.neglects.get(timeout=PATIENCE) - began >= TICK * 0.9
+    housekeeper.post(lambda: housekeeper.let_go(kept))
+
+
+def test_an_owner_with_progress_is_left_alone(housekeeper):
+    kept = Kept()
+    asked = Queue()
+    housekeeper.post(lambda: housekeeper.look_after(kept))
+    deadline = time.monotonic() + 4 * TICK
+    while time.monotonic() < deadline:
+        kept.turn += 1
+        housekeeper.post(lambda: asked.put(True))
+        asked.get(timeout=PATIENCE)
+    assert kept.neglects.empty()
+    assert kept.neglects.get(timeout=PATIENCE)
+    housekeeper.post(lambda: housekeeper.let_go(kept))
+
+
+def test_it_sleeps_for_ever_when_nothing_is_due():
+    # Not started: its own thread would look at the same time.
+    idle = Housekeeper(THREADS)
+    assert idle._seconds_to_next() is None
+    idle.at(5, print)
+    assert 4 < idle._seconds_to_next() <= 5
+    kept = Kept()
+    idle.look_after(kept)
+    assert idle._seconds_to_next() <= TICK
+    idle.let_go(kept)
+    assert 4 < idle._seconds_to_next() <= 5
+    idle.abandon()
