@@ -1,0 +1,28 @@
+"""A process that ends says 1001 to the connections it holds."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import ExitStack
+
+import pytest
+
+from tests.support.peer import Peer
+from tests.support.servers import serve
+
+APP = "tests.support.app:application"
+
+
+@pytest.mark.parametrize("name", ["werkzeug", "gunicorn-gthread", "gunicorn-gevent", "gevent"])
+def test_detached_connections_get_1001_when_the_server_ends(tmp_path, name):
+    with serve(name, APP, tmp_path) as server, ExitStack() as stack:
+        styles = ("callbacks", "start")
+        peers = [stack.enter_context(Peer(server.address, f"/{style}/echo")) for style in styles]
+        for peer in peers:
+            peer.say("hello")
+            assert peer.read() == "hello"
+        server.process.send_signal(signal.SIGTERM)
+        for peer in peers:
+            assert peer.read_close() == (1001, "the server is going away")
+        server.process.wait(20)
+        assert "Traceback" not in server.log()
