@@ -1,0 +1,320 @@
+"""README.rst and ARCHITECTURE.rst say what is so: every claim has a test, every program runs."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from functools import cache
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from faye_sync import FayeSyncError, WebSocket, errors
+from tests.support.peer import Peer
+from tests.support.servers import ROOT, SERVERS, Server, serve
+from tests.test_layers import FLOORS, PATHS, place_of
+
+README = (ROOT / "README.rst").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "ARCHITECTURE.rst").read_text(encoding="utf-8")
+
+# Each item of "What you can rely on", word for word, and what shows it: tests, or "make target".
+CLAIMS = {
+    "Frames that arrive together with the request are kept, in every style and on every server.": (
+        "tests/servers/test_volume.py::test_frames_in_the_same_segment_as_the_request_are_answered",
+        "tests/servers/test_volume.py::test_a_frame_that_the_request_cut_in_two_is_answered",
+        "tests/transport/test_hijack.py::test_octets_that_the_server_had_read_are_kept",
+    ),
+    "A handler that raises leaves the peer a close code of 1011, and one traceback in the log.": (
+        "tests/servers/test_failures.py::test_a_handler_that_raises_closes_with_1011_and_one_traceback",
+        "tests/test_reading.py::test_an_exception_in_a_started_function_is_logged_and_closes_with_1011",
+    ),
+    "No octet of HTTP reaches the peer after the 101, however the handler ends.": (
+        "tests/servers/test_failures.py::test_a_handler_that_raises_closes_with_1011_and_one_traceback",
+        "tests/servers/test_failures.py::test_a_handler_that_returns_closes_with_1000",
+        "tests/servers/test_failures.py::test_a_view_that_forgets_to_return_the_connection_closes_it_and_says_so",
+        "tests/test_websocket.py::test_the_server_cannot_reach_the_peer_after_accept",
+    ),
+    "One gunicorn gthread worker with two threads holds 500 connections and still answers pages.": (
+        "tests/servers/test_scale.py::test_two_worker_threads_hold_500_connections_and_answer_pages",
+    ),
+    "A connection has one thread that reads, and none beside it; one housekeeping thread per "
+    "process, or greenlet per gevent hub, serves them all.": (
+        "tests/servers/test_scale.py::test_two_worker_threads_hold_500_connections_and_answer_pages",
+        "tests/servers/test_scale.py::test_one_gevent_hub_holds_500_connections",
+    ),
+    "A send, a ping and a close each have a deadline, which is met to within a second or a fifth "
+    "of it.": (
+        "tests/servers/test_deadlines.py::test_a_send_to_a_peer_that_reads_nothing_ends_at_its_deadline",
+        "tests/servers/test_deadlines.py::test_a_peer_that_answers_no_ping_is_dropped_at_the_pong_deadline",
+        "tests/servers/test_deadlines.py::test_a_peer_that_ignores_close_is_dropped_at_the_close_deadline",
+    ),
+    "A peer that stops reading holds up no other connection, no broadcast, and no ``close()``.": (
+        "tests/servers/test_deadlines.py::test_a_peer_that_stops_reading_leaves_the_others_untouched",
+        "tests/servers/test_deadlines.py::test_broadcast_to_a_room_with_a_stalled_peer_does_not_wait",
+        "tests/servers/test_deadlines.py::test_close_and_ping_return_at_once_while_a_send_is_stalled",
+    ),
+    "Pings are answered and a close is noticed while the handler is busy or only sends.": (
+        "tests/servers/test_deadlines.py::test_a_handler_that_only_sends_answers_pings",
+        "tests/servers/test_deadlines.py::test_a_handler_that_only_sends_notices_a_close",
+        "tests/test_reading.py::test_pause_hands_out_nothing_until_resume_and_answers_pings_meanwhile",
+    ),
+    "A peer that answers is not dropped because the handler is busy.": (
+        "tests/servers/test_deadlines.py::test_a_busy_listener_does_not_get_a_live_peer_killed",
+    ),
+    "Both peers may send 8 MB before either of them reads.": (
+        "tests/servers/test_volume.py::test_both_peers_send_8_mb_before_either_reads",
+    ),
+    "Pages of another origin cannot connect unless you allow them.": (
+        "tests/test_origin.py::test_without_a_setting_no_other_site_may_connect",
+        "tests/test_origin.py::test_a_list_is_compared_by_scheme_host_and_port",
+        "tests/servers/test_refusals.py::test_a_bad_request_is_answered_with_the_cure",
+    ),
+    "Text that is not UTF-8 is refused at the octet that shows it, within fragments too.": (
+        "tests/driver/test_hybi_receiving.py::test_a_failure_is_told_at_the_octet_that_shows_it",
+        "tests/driver/test_utf8.py::test_bad_text_is_refused_at_the_octet_that_shows_it",
+        "tests/driver/test_utf8.py::test_the_piece_that_makes_text_hopeless_is_the_one_refused",
+    ),
+    "A message over ``max_length`` is refused by its header, before its payload is read.": (
+        "tests/driver/test_hybi_receiving.py::test_a_message_one_octet_over_the_limit_is_refused_by_its_header",
+        "tests/driver/test_hybi_receiving.py::test_the_greatest_length_is_refused_without_reserving_memory",
+    ),
+    "A request that opens no WebSocket is answered with 400, 403 or 426 and a text that says the "
+    "cure.": ("tests/servers/test_refusals.py::test_a_bad_request_is_answered_with_the_cure",),
+    "Messages are neither lost, doubled, reordered nor torn, whatever many threads do at once.": (
+        "tests/stress/test_stress.py::test_nothing_is_lost_doubled_reordered_torn_or_stuck",
+        "tests/servers/test_volume.py::test_eight_threads_send_at_once_through_a_small_buffer",
+    ),
+    "Under gevent the hub goes on: floods, stalled peers and messages of 8 MB do not hold it up.": (
+        "tests/stress/test_hub.py::test_hub_ticks_while_ten_thousand_small_messages_come_at_once",
+        "tests/stress/test_hub.py::test_hub_ticks_while_sends_wait_for_peers_that_read_nothing",
+        "tests/stress/test_hub.py::test_hub_ticks_while_eight_megabytes_go_both_ways",
+    ),
+    "The clients websockets, websocket-client and npm's ws agree with every server in every "
+    "style.": (
+        "tests/interop/test_websockets.py::test_a_message_comes_back_as_it_was_sent",
+        "tests/interop/test_websocket_client.py::test_a_message_comes_back_as_it_was_sent",
+        "tests/interop/test_node_ws.py::test_messages_come_back_as_they_were_sent",
+    ),
+    "Autobahn's cases 1 to 7 and 10 end with 244 OK and 3 INFORMATIONAL, on werkzeug, gunicorn "
+    "gthread and gevent.pywsgi, in each of the three ways; its limits of chapter 9 end with 54 "
+    "OK.": (
+        "tests/conformance/test_autobahn.py::test_the_fast_set_is_passed",
+        "tests/conformance/test_autobahn.py::test_all_limits_are_passed",
+        "make conformance",
+    ),
+}
+
+
+# --- reading the pages ----------------------------------------------------------------------------------
+
+
+def section(page: str, title: str) -> str:
+    """The text below a title, up to the next title of its kind."""
+    found = re.search(
+        rf"^{re.escape(title)}\n-+\n(.*?)(?=^[^\n]+\n---+\n|\Z)", page, re.MULTILINE | re.DOTALL
+    )
+    assert found is not None, f"no section is called {title!r}"
+    return found[1]
+
+
+def items(text: str) -> list[str]:
+    """The items of a bullet list, each in one line."""
+    found = re.findall(r"^- (.*?)(?=^- |^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    return [" ".join(item.split()) for item in found]
+
+
+def blocks(page: str, language: str = "python") -> list[str]:
+    """The code blocks of a language, in order."""
+    found = re.findall(rf"^\.\. code-block:: {language}\n\n((?:    .*\n|\n)+)", page, re.MULTILINE)
+    return [dedent(block).strip() + "\n" for block in found]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The rows of a simple table, its header left out and continued cells joined."""
+    lines = text.splitlines()
+    edges = [number for number, line in enumerate(lines) if line.startswith("===")]
+    columns = [match.span() for match in re.finditer("=+", lines[edges[0]])]
+    found: list[list[str]] = []
+    for line in lines[edges[-2] + 1 : edges[-1]]:
+        cells = [line[start:end] for start, end in columns[:-1]] + [line[columns[-1][0] :]]
+        if cells[0].strip():
+            found.append([cell.strip() for cell in cells])
+        else:
+            found[-1] = [
+                f"{old} {new.strip()}".strip() for old, new in zip(found[-1], cells, strict=True)
+            ]
+    return found
+
+
+# --- claims ---------------------------------------------------------------------------------------------
+
+
+@cache
+def names_of_tests(path: Path) -> frozenset[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+
+
+def exists(proof: str) -> bool:
+    """Whether a test of that name, or a target of the Makefile, is there."""
+    if proof.startswith("make "):
+        target = re.escape(proof.removeprefix("make "))
+        return (
+            re.search(rf"^{target}:.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+            is not None
+        )
+    path, _, name = proof.partition("::")
+    return (ROOT / path).exists() and name in names_of_tests(ROOT / path)
+
+
+def test_every_claim_of_the_readme_has_a_row_and_every_row_its_claim():
+    assert items(section(README, "What you can rely on")) == list(CLAIMS)
+
+
+@pytest.mark.parametrize(
+    "proof", sorted({proof for proofs in CLAIMS.values() for proof in proofs} | {"make demo"})
+)
+def test_what_shows_a_claim_is_there(proof):
+    assert exists(proof)
+
+
+@pytest.mark.parametrize("proof", ["make fame", "tests/test_readme.py::test_no", "tests/no.py::f"])
+def test_what_is_not_there_is_noticed(proof):
+    assert not exists(proof)
+
+
+def test_every_command_of_make_in_the_readme_is_a_target():
+    commands = set(re.findall(r"``(make \w+)``", README))
+    assert commands >= {"make demo", "make test"}
+    assert [command for command in commands if not exists(command)] == []
+
+
+# --- tables ---------------------------------------------------------------------------------------------
+
+
+def test_the_options_and_their_defaults_are_those_of_the_code():
+    told = {name.strip("`"): eval(value.strip("`")) for name, value, _ in options()}
+    parameters = inspect.signature(WebSocket).parameters
+    assert told == {name: parameters[name].default for name in parameters if name != "environ"}
+
+
+def options() -> list[list[str]]:
+    return rows(section(README, "Options"))
+
+
+def test_the_errors_are_those_of_the_code():
+    told = [name.strip("`") for name, _ in rows(section(README, "Errors"))]
+    made = [
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, FayeSyncError)
+    ]
+    assert told[0] == FayeSyncError.__name__
+    assert sorted(told) == sorted(made)
+
+
+def test_the_picture_of_the_layers_is_that_of_the_code():
+    picture = re.search(r"^::\n\n((?:    .*\n|\n)+)", section(ARCHITECTURE, "Layers"), re.MULTILINE)
+    lines = [line for line in dedent(picture[1]).splitlines() if line]
+    told = [set(re.split("  +", line)[0].split(", ")) for line in lines]
+    there = {place_of(name) for name in PATHS}
+    floors = [{name or "__init__" for name in floor if name in there} for floor in FLOORS]
+    assert told == [floor for floor in reversed(floors) if floor]
+
+
+def test_every_file_that_the_architecture_names_is_there():
+    named = set(re.findall(r"``([\w/]+\.py)``", ARCHITECTURE))
+    assert len(named) > 20
+    folders = (ROOT / "faye_sync", ROOT)
+    assert [name for name in named if not any((one / name).exists() for one in folders)] == []
+
+
+def test_every_lock_of_the_code_is_in_the_architecture():
+    made = {
+        name
+        for path in PATHS.values()
+        for name in re.findall(r"self\.(\w+_lock)\b[^\n]* = ", path.read_text(encoding="utf-8"))
+    }
+    told = {name.strip("`") for name, *_ in rows(section(ARCHITECTURE, "Locks"))}
+    assert told == made
+
+
+# --- programs -------------------------------------------------------------------------------------------
+
+
+def chat_over(server: Server) -> None:
+    """Two peers talk to each other through the first program."""
+    assert "new WebSocket(" in server.get("/").text
+    with Peer(server.address, "/chat") as first, Peer(server.address, "/chat") as second:
+        # Who has heard himself is in the room.
+        for peer, text in ((first, "first is here"), (second, "second is here")):
+            peer.say(text)
+            while peer.read() != text:
+                continue
+        while first.read() != "second is here":
+            continue
+        first.say("hello")
+        assert [first.read(), second.read()] == ["hello", "hello"]
+        second.say("Grüße")
+        assert [first.read(), second.read()] == ["Grüße", "Grüße"]
+        assert second.close() == (1000, "")
+        first.say("alone")
+        assert first.read() == "alone"
+        assert first.close() == (1000, "")
+    assert "Traceback" not in server.log()
+
+
+@pytest.fixture
+def chat(tmp_path) -> Path:
+    path = tmp_path / "chat.py"
+    path.write_text(blocks(README)[0], encoding="utf-8")
+    return path
+
+
+def test_the_first_program_runs_as_it_stands(chat, monkeypatch):
+    def command(app: str, fd: int) -> list[str]:
+        # Werkzeug's way to hand a listening socket on, so that no port needs to be free.
+        variables = ("WERKZEUG_RUN_MAIN=true", f"WERKZEUG_SERVER_FD={fd}")
+        return ["env", *variables, sys.executable, app]
+
+    monkeypatch.setitem(SERVERS, "as-it-stands", command)
+    with serve("as-it-stands", str(chat), chat.parent) as server:
+        chat_over(server)
+
+
+@pytest.mark.parametrize("name", ["werkzeug", "gunicorn-gthread", "gunicorn-gevent", "gevent"])
+def test_the_first_program_runs_under_every_server(chat, name):
+    with serve_from(chat.parent, name, "chat:app") as server:
+        chat_over(server)
+
+
+def serve_from(folder: Path, name: str, app: str) -> Server:
+    return serve(name, app, folder, PYTHONPATH=f"{ROOT}:{folder}")
+
+
+WAYS = dict(zip(("start", "listeners", "attached"), blocks(README)[1:], strict=True))
+
+
+@pytest.mark.parametrize("name", ["werkzeug", "gunicorn-gthread"])
+@pytest.mark.parametrize("way", WAYS)
+def test_the_three_ways_echo(way, name, tmp_path):
+    (tmp_path / "echo.py").write_text(WAYS[way], encoding="utf-8")
+    with serve_from(tmp_path, name, "echo:application") as server:
+        with Peer(server.address, "/") as peer:
+            peer.say("hello")
+            assert peer.read() == "hello"
+            assert peer.close() == (1000, "")
+        assert "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize("block", blocks(README), ids=["chat", *WAYS])
+def test_every_block_of_code_compiles(block):
+    compile(block, "README.rst", "exec")
+
+
+def test_the_first_program_is_on_the_first_screen():
+    assert README.index(".. code-block:: python") < 60
+    assert len(blocks(README)[0].splitlines()) <= 40
