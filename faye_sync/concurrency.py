@@ -21,6 +21,9 @@ from faye_sync.readiness import EpollPoller, Poller, PollPoller, milliseconds
 
 T = TypeVar("T")
 
+# What gevent's io watchers call them.
+_READABLE, _WRITABLE = 1, 2
+
 # A greenlet that ran this long without waiting lets the others run (seconds).
 GREENLET_SLICE = 0.001
 # The shortest wait that lets timers and sockets have their turn too (seconds).
@@ -92,6 +95,9 @@ class Concurrency(Protocol):
 
     def poller(self) -> Poller:
         """Make a poller to be used at home."""
+
+    def abandon(self) -> None:
+        """This is a forked child: end the waits, because their descriptors are about to close."""
 
 
 def original(module: str, name: str) -> Any:
@@ -190,6 +196,9 @@ class Threads:
         except AttributeError:
             return PollPoller(original("select", "poll")())
 
+    def abandon(self) -> None:
+        """Nothing to do: of all threads only the forking one is in the child."""
+
     @staticmethod
     def _wait(fds: tuple[int, ...], interest: int, timeout: float | None) -> bool:
         # poll, not select: select fails on descriptors above 1023.
@@ -232,6 +241,8 @@ class Greenlets:
         self._thread = hub.thread_ident
         self._get_ident = original("_thread", "get_ident")
         self._jobs: deque[Callable[[], object]] = deque()
+        # Every watcher that a greenlet waits for at this moment.
+        self._watchers: set[Any] = set()
         # unref'd: a hub that has nothing else to do may end.
         self._doorbell = hub.loop.async_(ref=False)
         self._doorbell.start(self._run_jobs)
@@ -266,20 +277,13 @@ class Greenlets:
         self._doorbell.send()
 
     def wait_readable(self, fd: int, timeout: float | None) -> bool:
-        return self._wait(fd, 1, timeout)
+        return self._wait((fd,), _READABLE, timeout)
 
     def wait_writable(self, fd: int, timeout: float | None) -> bool:
-        return self._wait(fd, 2, timeout)
+        return self._wait((fd,), _WRITABLE, timeout)
 
     def wait_any(self, fds: tuple[int, ...], timeout: float | None) -> bool:
-        from gevent.select import poll as greenlet_poll
-
-        poll = greenlet_poll()
-        for fd in fds:
-            poll.register(fd, select.POLLIN)
-        ready = bool(poll.poll(milliseconds(timeout)))
-        self._resumed_at = time.perf_counter()
-        return ready
+        return self._wait(fds, _READABLE, timeout)
 
     def breathe(self) -> None:
         # By elapsed time, not by count: a switch per message costs 40 %, none starves the rest.
@@ -299,21 +303,37 @@ class Greenlets:
             return PollPoller(greenlet_poll())
         return EpollPoller(epoll, self._wait_unnoticed)
 
-    def _wait(self, fd: int, events: int, timeout: float | None, ref: bool = True) -> bool:
-        from gevent import Timeout
+    def abandon(self) -> None:
+        # The hub lives on in the child, and libev aborts the process when a descriptor is closed
+        # under a watcher. The greenlets that waited are never resumed.
+        for watcher in self._watchers:
+            watcher.stop()
+        self._watchers.clear()
+        self._jobs.clear()
 
-        watcher = self._hub.loop.io(fd, events, ref=ref)
+    def _wait(
+        self, fds: tuple[int, ...], events: int, timeout: float | None, ref: bool = True
+    ) -> bool:
+        from gevent import Timeout
+        from gevent.hub import Waiter
+
+        watchers = [self._hub.loop.io(fd, events, ref=ref) for fd in fds]
+        self._watchers.update(watchers)
+        waiter = Waiter(self._hub)
         try:
             with Timeout(timeout, False, ref=ref):
-                self._hub.wait(watcher)
-                return True
+                for watcher in watchers:
+                    watcher.start(waiter.switch, True)
+                return bool(waiter.get())
             return False
         finally:
-            watcher.close()
+            for watcher in watchers:
+                watcher.close()
+            self._watchers.difference_update(watchers)
             self._resumed_at = time.perf_counter()
 
     def _wait_unnoticed(self, fd: int, timeout: float | None) -> bool:
-        return self._wait(fd, 1, timeout, ref=False)
+        return self._wait((fd,), _READABLE, timeout, ref=False)
 
     def _run_jobs(self) -> None:
         # Runs in the hub itself, which must not wait: each job gets a greenlet.

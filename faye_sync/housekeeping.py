@@ -114,6 +114,7 @@ class Housekeeper:
         """Give up, in a forked child, copies that belong to the parent.
 
         The epoll set is shared with the parent: the child may only close it."""
+        self._world.abandon()
         self._poller.close()
         self._bell.close()
         for kept in self.live:

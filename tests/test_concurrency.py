@@ -185,3 +185,39 @@ def test_a_native_thread_may_use_a_hubs_connection(patched):
     assert "(9, b'p')" in seen
     assert seen.endswith("(4000, 'done')]")
     assert told == "[True, 'to the native thread', True, True, True, True]"
+
+
+FORK = """
+import os, sys
+import gevent
+from gevent.pywsgi import WSGIServer
+from faye_sync import WebSocket
+from tests.support.peer import Peer
+
+held = []
+
+def application(environ, start_response):
+    held.append(WebSocket(environ).start(lambda ws: [ws.send(message) for message in ws]))
+    return held[0](environ, start_response)
+
+server = WSGIServer(("127.0.0.1", 0), application, log=None)
+server.start()
+with Peer(("127.0.0.1", server.server_port), "/") as peer:
+    peer.say("before")
+    print(peer.read())
+    child = os.fork()
+    if child == 0:
+        # The hub goes on in the child, with all that waited in it.
+        gevent.sleep(0.1)
+        ws = held[0]
+        print(ws.closed, ws.send_nowait("from the child"), ws.join(1), flush=True)
+        os._exit(0)
+    print(os.waitpid(child, 0)[1])
+    peer.say("after")
+    print(peer.read(), peer.close())
+"""
+
+
+def test_a_child_forked_under_gevent_goes_on_and_leaves_the_parent_alone():
+    output = run_script(FORK, patched=True)
+    assert output.splitlines() == ["before", "True False True", "0", "after (1000, '')"]
