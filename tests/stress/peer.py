@@ -24,6 +24,7 @@ from tests.stress.side import Side
 from tests.stress.verdict import faults_of
 
 CONNECTIONS = int(os.environ.get("STRESS_CONNECTIONS", "12"))  # at once, in each epoch
+LONG_TAIL = 4.0  # seconds after its duration that a connection may last without being shown
 SETTLING = 15.0  # seconds until the last thread and descriptor of an epoch have to be gone
 PATIENCE = 130.0  # seconds for a report, whose connections have deadlines of their own
 
@@ -103,6 +104,8 @@ class Run:
         if side is None:
             return
         peer = side.report()
+        if peer["tail"] > LONG_TAIL:
+            print(f"{plan} ended {peer['tail']:.2f} s late: {server}, {peer}", file=sys.stderr)
         self.faults += faults_of(plan, server, peer)
         if server is None:
             return

@@ -4,6 +4,7 @@ A key is "seed-epoch-place"; the same key draws the same plan on every machine."
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from random import Random
 
@@ -27,6 +28,9 @@ ENDINGS = (
     "peer-error",
 )
 
+# For finding causes: every connection ends in this way.
+ENDING = os.environ.get("STRESS_ENDING")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -34,7 +38,7 @@ class Plan:
 
     Attributes:
         style: How the server's side receives.
-        attached: The server's side stays in the WSGI call.
+        attached: The server's side stays in the WSGI call, for callbacks by detach=False.
         ending: One of ENDINGS.
         duration: Seconds until the end begins.
         senders: How many threads send, on the server.
@@ -48,8 +52,9 @@ class Plan:
         pauses: The peer does not read now and then.
         joins: A closing server waits for its senders first, so all that they sent has to arrive.
         discards: A server that only sends says so.
-        quiet: Both sides stop sending at half of the duration, so that what waits in a queue then
-            has to leave by itself.
+        quiet: Who stops sending at half of the duration ("", "both", "peer"), so that what waits in
+            a queue then has to leave by itself.
+        holds: The peer does not read while the end begins, so that senders are waiting then.
         asks: The peer waits for the last pong before it closes; else the ping and the close frame
             come together.
         early: Messages that leave together with the request.
@@ -71,7 +76,8 @@ class Plan:
     pauses: bool
     joins: bool
     discards: bool
-    quiet: bool
+    quiet: str
+    holds: bool
     asks: bool
     early: int
     code: int
@@ -82,14 +88,22 @@ class Plan:
         return self.style != "send-only"
 
     @property
+    def stays(self) -> bool:
+        """The server's side reads in the WSGI call.
+
+        Not if it only sends until the peer errs: a failure waits for whoever received before, for
+        close_timeout seconds."""
+        return self.attached and not (self.style == "send-only" and self.ending == "peer-error")
+
+    @property
     def takes(self) -> bool:
         """The server's side takes messages, be it to drop them."""
         return self.reads_all or self.discards
 
-    @property
-    def sending(self) -> float:
-        """Seconds for which both sides send."""
-        return self.duration / 2 if self.quiet else self.duration + 60
+    def sending(self, is_peer: bool) -> float:
+        """Seconds for which that side sends."""
+        is_quiet = self.quiet == "both" or (is_peer and self.quiet == "peer")
+        return self.duration / 2 if is_quiet else self.duration + 60
 
     def random(self, part: str) -> Random:
         """Make the generator of one thread of this connection."""
@@ -102,7 +116,7 @@ def plan_of(key: str) -> Plan:
         key=key,
         style=random.choice(STYLES),
         attached=random.random() < 0.4,
-        ending=random.choice(ENDINGS),
+        ending=random.choice(ENDINGS) if ENDING is None else ENDING,
         duration=random.uniform(0.3, 1.0) * epoch_length(key.rpartition("-")[0]),
         senders=random.randint(1, 4),
         writers=random.randint(1, 3),
@@ -114,7 +128,8 @@ def plan_of(key: str) -> Plan:
         pauses=random.random() < 0.4,
         joins=random.random() < 0.5,
         discards=random.random() < 0.5,
-        quiet=random.random() < 0.3,
+        quiet=random.choice(("", "", "both", "peer")),
+        holds=random.random() < 0.4,
         asks=random.random() < 0.5,
         early=random.choice((0, 0, 1, 3)),
         code=random.choice((1000, 1001, 1011, 3000, 4999)),

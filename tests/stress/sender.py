@@ -32,6 +32,7 @@ class Sender:
     Attributes:
         accepted: Messages that a method took; no later one may arrive.
         sure: Messages that the kernel has, so that they arrive unless the connection is cut.
+        late: Sends that did not end within the little time they had.
         doubtful: Messages beyond the accepted that a cut connection may have carried, because
             they stood in a send_many() that did not succeed.
     """
@@ -45,6 +46,7 @@ class Sender:
         self.accepted = 0
         self.sure = 0
         self.doubtful = 0
+        self.late = 0
         self.pings = 0
         self.pongs: list[int] = []
         self.is_done = False
@@ -89,6 +91,7 @@ class Sender:
             if timeout is None:
                 raise
             # Either nothing of it has left, so the number is free, or the connection is failed.
+            self.late += 1
             return True
         return self._took(1, sent=sent)
 

@@ -26,7 +26,7 @@ class Session:
         self.plan = plan
         self.ws = ws
         self.is_stopping = False
-        self._quiet_at = time.monotonic() + plan.sending
+        self._quiet_at = time.monotonic() + plan.sending(is_peer=False)
         self.is_finished = False
         self.faults: list[str] = []
         self._tally = Tally()
@@ -63,6 +63,7 @@ class Session:
             "accepted": {sender._index: sender.accepted for sender in senders},
             "sure": {sender._index: sender.sure for sender in senders},
             "doubtful": {sender._index: sender.doubtful for sender in senders},
+            "late": sum(sender.late for sender in senders),
             "received": self._tally.counts,
             "octets": self._tally.octets,
             "pongs": sum(len(sender.pongs) for sender in senders),
@@ -94,7 +95,7 @@ class Session:
         reader = readers.get(self.plan.style)
         if reader is None:
             return
-        if self.plan.attached:
+        if self.plan.stays:
             reader()
         else:
             self.ws.start(lambda _: reader())
@@ -121,7 +122,7 @@ class Session:
     def _only_wait(self) -> None:
         if self.plan.discards:
             self.ws.discard()
-        if self.plan.attached:
+        if self.plan.stays:
             self._look()
         while not self._is_leaving and not self.ws.wait_closed(0.1):
             continue

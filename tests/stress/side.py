@@ -20,6 +20,7 @@ from tests.support.peer import BINARY, CLOSE, PING, PONG, TEXT, Peer, closing, f
 
 GLANCE = 50  # milliseconds after which a waiting thread looks whether it has to go
 LATEST_PONG = 10.0  # seconds
+HOLD = 0.4  # seconds
 PATIENCE = 25.0  # seconds for what the server must do by itself
 
 
@@ -46,8 +47,11 @@ class Side:
         self._end = ""
         self._ending = threading.Event()
         self._over = threading.Event()
+        self._started_at = time.monotonic()
+        self._lasted = 0.0
         self._deadline = time.monotonic() + plan.duration + PATIENCE
-        self._quiet_at = time.monotonic() + plan.sending
+        self._quiet_at = time.monotonic() + plan.sending(is_peer=True)
+        self._holds_from = time.monotonic() + plan.duration - HOLD / 2
         self._closed_at = 0.0
         self._lag = 0.0
         self._is_dropped = False
@@ -108,6 +112,7 @@ class Side:
             "closes": self._closes,
             "end": self._end,
             "lag": self._lag,
+            "tail": self._lasted - self.plan.duration,
             "faults": self.faults + self._tally.faults,
         }
 
@@ -267,6 +272,7 @@ class Side:
         except Exception as error:
             self.faults.append(f"the peer's reader: {error!r}")
         finally:
+            self._lasted = time.monotonic() - self._started_at
             self._lag = time.monotonic() - (self._closed_at or time.monotonic())
             self._over.set()
 
@@ -275,6 +281,8 @@ class Side:
         poll.register(self._sock, select.POLLIN)
         if self.plan.pauses and self._random.random() < 0.1:
             self._ending.wait(self._random.uniform(0, 0.3))
+        if self.plan.holds and 0 < time.monotonic() - self._holds_from < HOLD:
+            self._over.wait(HOLD)
         while not poll.poll(GLANCE):
             if self._is_dropped:
                 raise Dropped

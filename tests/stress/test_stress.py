@@ -1,6 +1,8 @@
 """Random senders, receivers, closers, absences and split frames, for seconds or for a minute.
 
-STRESS_SEED=123 plays that seed's epochs again, STRESS_SECONDS=600 plays as long."""
+STRESS_SEED=123 plays that seed's epochs again, though threads meet otherwise each time;
+STRESS_SECONDS=600 plays as long, STRESS_ENDING=peer-fin ends every connection in one way of
+plan.py. The peer's log shows each epoch, and every connection that was slow to end."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ def faults_of(plan: Plan, server: dict | None, peer: dict) -> list[str]:
     faults = server["faults"] + peer["faults"] + close_faults(plan, server, peer)
     if not server["closes"]:
         return named(plan, faults)
-    # A send that had no time may tear its frame: from there on nothing is promised.
-    if not (plan.hasty and server["closes"][0][2] == "send timeout"):
+    # A send that had no time may have torn its frame, and from there on nothing is promised.
+    if not server["late"]:
         faults += to_peer(plan, server, peer) + to_server(plan, server, peer)
         faults += end_faults(plan, server, peer)
     return named(plan, faults)
@@ -69,7 +69,7 @@ def close_faults(plan: Plan, server: dict, peer: dict) -> list[str]:
         return [f"the close listener was told {len(closes)} times: {closes}"]
     code, _, cause = closes[0]
     expected = {1000 if plan.ending == "server-return" else plan.code, plan.code}
-    if plan.ending not in ORDERLY or (plan.hasty and cause == "send timeout"):
+    if plan.ending not in ORDERLY or (server["late"] and cause == "send timeout"):
         expected = {1006}
     elif plan.ending == "peer-error":
         expected = {1002}
