@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 import sys
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
@@ -245,17 +246,20 @@ def test_every_lock_of_the_code_is_in_the_architecture():
 # --- programs -------------------------------------------------------------------------------------------
 
 
+def join(server: Server, name: str) -> Peer:
+    """A peer that is in the room, because it heard itself."""
+    peer = Peer(server.address, "/chat")
+    peer.say(f"{name} is here")
+    assert peer.read() == f"{name} is here"
+    return peer
+
+
 def chat_over(server: Server) -> None:
     """Two peers talk to each other through the first program."""
     assert "new WebSocket(" in server.get("/").text
-    with Peer(server.address, "/chat") as first, Peer(server.address, "/chat") as second:
-        # Who has heard himself is in the room.
-        for peer, text in ((first, "first is here"), (second, "second is here")):
-            peer.say(text)
-            while peer.read() != text:
-                continue
-        while first.read() != "second is here":
-            continue
+    with ExitStack() as stack:
+        first, second = (stack.enter_context(join(server, name)) for name in ("first", "second"))
+        assert first.read() == "second is here"
         first.say("hello")
         assert [first.read(), second.read()] == ["hello", "hello"]
         second.say("Grüße")
