@@ -35,9 +35,11 @@ def _send(connection: Connection, data: Data, frames: dict[str | None, bytes | N
     sending = link.driver.sending
     if sending.frame_kind not in frames:
         frames[sending.frame_kind] = sending.frame(data)
-    if offer(link, data, frames[sending.frame_kind]):
-        return True
-    if link.is_open():
+    took = offer(link, data, frames[sending.frame_kind])
+    if not took and link.is_open():
         link.outgoing.drop_backlog()
         link.close(1013, "the connection is too slow", "queue full")
-    return False
+    if link.world.is_home():
+        # Under gevent a large room would else hold up everybody.
+        link.world.breathe()
+    return took

@@ -290,8 +290,10 @@ class Greenlets:
         if time.perf_counter() - self._resumed_at > GREENLET_SLICE:
             import gevent
 
-            # Not 0: of such greenlets gevent runs 50 in a row before it looks at timers and sockets.
-            gevent.sleep(MOMENT)
+            # A callback of the hub itself has nobody to give way to. Not sleep(0): of such greenlets
+            # gevent runs 50 in a row before it looks at timers and sockets.
+            if gevent.getcurrent() is not self._hub:
+                gevent.sleep(MOMENT)
             self._resumed_at = time.perf_counter()
 
     def poller(self) -> Poller:

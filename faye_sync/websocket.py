@@ -17,7 +17,7 @@ from werkzeug.wsgi import get_current_url
 
 from faye_sync.concurrency import leaf_lock
 from faye_sync.connection import Connection
-from faye_sync.driver.handshake import Refusal, is_websocket, refusal
+from faye_sync.driver.handshake import Refusal, check_headers, is_websocket, refusal
 from faye_sync.driver.versions import server_driver
 from faye_sync.errors import ConfigurationError, ConnectionClosed
 from faye_sync.events import CloseEvent, ErrorEvent
@@ -144,7 +144,7 @@ class WebSocket(Connection):
 
         Raises:
             RuntimeError: The 101 is written already.
-            ConfigurationError: The status is no refusal.
+            ConfigurationError: The status is no refusal, or a header cannot stand in an answer.
         """
         if not 400 <= status <= 599:
             raise ConfigurationError(f"a refusal has a status of 400 to 599, got {status}")
@@ -152,7 +152,7 @@ class WebSocket(Connection):
             if self._link is not None:
                 raise RuntimeError("the 101 was sent already; close(code, reason) ends it now")
             if self._answer is None:
-                self._refuse(Refusal(status, body, _pairs(headers)))
+                self._refuse(Refusal(status, body, check_headers(_pairs(headers))))
 
     def __call__(
         self, environ: Mapping[str, Any], start_response: Callable[..., Any]

@@ -213,6 +213,14 @@ def test_reject_takes_refusals_only(local, status):
     local.call(ws)
 
 
+def test_reject_refuses_headers_that_cannot_stand_in_an_answer(local):
+    ws = WebSocket(local.environ)
+    with pytest.raises(ConfigurationError, match="header X must be"):
+        ws.reject(403, headers={"X": "a\r\nEvil: 1"})
+    ws.reject()
+    local.call(ws)
+
+
 # --- the end of the call ----------------------------------------------------------------------------------
 
 
