@@ -64,6 +64,12 @@ class Sender:
         finally:
             self.is_done = True
 
+    def part(self) -> None:
+        """Queue some last messages, right before a close that has to let them go first."""
+        for _ in range(20):
+            self.accepted += self._ws.send_nowait(self._message())
+        self.is_done = True
+
     def answer(self) -> None:
         """Send one message from the thread that receives."""
         try:

@@ -16,6 +16,7 @@ from tests.stress.plan import Plan
 from tests.stress.sender import Sender, original, pause
 
 PATIENCE = 25.0  # seconds until something that should have ended counts as stuck
+LAST = 98  # the sender that is the closing thread
 ANSWERER = 99  # the sender that is the receiving thread
 
 
@@ -178,6 +179,8 @@ class Session:
         if self.plan.joins:
             self.is_stopping = True
             self._until("its senders before the close", self._senders_are_done)
+            self._senders.append(last := Sender(self, LAST))
+            last.part()
         if ending == "server-return" and self.plan.style in ("absent", "send-only"):
             self._is_leaving = True
         else:
