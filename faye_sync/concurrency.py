@@ -209,12 +209,10 @@ class Threads:
 
 
 class GreenletEvent:
-    """A flag for the greenlets of one hub: gevent's own, asked before it is waited for.
+    """A flag for the greenlets of one hub: gevent's own, asked before it is waited for."""
 
-    gevent lets wait() on a flag that is already set queue behind those who are being woken. When
-    the last of these times out in the same turn of the hub, it forgets the queue, and the caller
-    waits for ever (gevent 26.9)."""
-
+    # gevent 26.9 lets wait() on a set flag queue behind those being woken, and forgets that queue
+    # when the last of these times out in the same turn of the hub: the caller waits for ever.
     def __init__(self, event: Event) -> None:
         self._event = event
 
