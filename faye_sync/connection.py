@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from faye_sync.concurrency import call_home
+from faye_sync.delivery import exit_code
 from faye_sync.driver.frames import MAX_CONTROL, check_close, encode_text
-from faye_sync.errors import ConnectionClosed
 from faye_sync.events import ReadyState
 from faye_sync.link import Link
 from faye_sync.reading import ReadingSide, Style
@@ -20,14 +20,6 @@ from faye_sync.terms import Terms
 C = TypeVar("C", bound="Connection")
 
 Data = str | bytes | bytearray | memoryview
-
-# What with leaves behind by the exception that ends it; anything else is 1011.
-EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
-    (ConnectionClosed, 1000),
-    (GeneratorExit, 1000),
-    (KeyboardInterrupt, 1001),
-    (SystemExit, 1001),
-)
 
 
 class Connection(ReadingSide):
@@ -213,7 +205,7 @@ class Connection(ReadingSide):
         traceback: TracebackType | None,
     ) -> None:
         """Close with 1000 (1011 when an exception leaves) and wait for the handshake."""
-        self.close(1000 if kind is None else _exit_code(kind))
+        self.close(1000 if kind is None else exit_code(kind))
         if self._link is not None:
             self.wait_closed(self._terms.close_timeout)
 
@@ -278,6 +270,8 @@ class Connection(ReadingSide):
 
     def _linked(self, link: Link) -> None:
         self._opened_at = time.time()
+        # Whoever accepts is the one to read, until another thread begins to.
+        self._receiver = link.world.current()
         self._link = link
 
 
@@ -331,7 +325,3 @@ def offer(link: Link, data: Data, frame: bytes | None) -> bool:
     payload = data if isinstance(data, str) else bytes(data)
     size = len(encode_text(payload)) if isinstance(payload, str) else len(payload)
     return link.send_nowait((_method_for(link, data), (payload,)), size)
-
-
-def _exit_code(kind: type[BaseException]) -> int:
-    return next((code for error, code in EXIT_CODES if issubclass(kind, error)), 1011)

@@ -25,6 +25,20 @@ logger = logging.getLogger("faye_sync")
 KEPT_LIMIT = 65536
 
 
+# What the exception that ends a with, or a reading thread, leaves the peer; anything else is 1011.
+EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (ConnectionClosed, 1000),
+    (GeneratorExit, 1000),
+    (KeyboardInterrupt, 1001),
+    (SystemExit, 1001),
+)
+
+
+def exit_code(kind: type[BaseException]) -> int:
+    """Choose the close code for an exception that ends the use of a connection."""
+    return next((code for error, code in EXIT_CODES if issubclass(kind, error)), 1011)
+
+
 class Delivery(EventTarget):
     """The listeners' side of a connection: pausing, dropping, and the thread that dispatches."""
 
@@ -38,7 +52,6 @@ class Delivery(EventTarget):
         self._receiver: object = None
         self._finished: Flag | None = None
         self._resumed: Flag | None = None
-        self._kept_octets = 0
         self._is_told_closed = False
 
     # --- what a subclass adds -----------------------------------------------------------------------
@@ -63,6 +76,9 @@ class Delivery(EventTarget):
         if link is not None and not link.incoming.is_paused:
             self._resumed = link.world.event()
             link.incoming.is_paused = True
+            if link.final is not None:
+                # The end, which resumes, may have come just before.
+                self.resume()
 
     def resume(self) -> None:
         """Undo pause(); safe from any thread."""
@@ -91,37 +107,50 @@ class Delivery(EventTarget):
         link.on_end = self._wake_reader
         try:
             self._replay()
-            event: Event | None = None
-            while event is None or event is not link.final:
-                event = link.next(wakeable=self._is_wakeable())
-                if link.incoming.is_woken:
-                    self._replay_anew(link)
-                if event is not None:
-                    self._deliver(link, event)
-        except BaseException:
+            self._dispatch_all(link)
+        except BaseException as error:
             # SystemExit and its like end this thread; the peer must learn of it.
-            link.close(1011, "")
+            link.close(exit_code(type(error)), "")
             raise
         finally:
             self._dispatching = None
             self._finish()
 
+    def _dispatch_all(self, link: Link) -> None:
+        event: Event | None = None
+        was_wakeable = True
+        while event is None or event is not link.final:
+            is_wakeable = self._is_wakeable()
+            if was_wakeable and not is_wakeable:
+                # The first listener has come, and its wake() can find nobody any more.
+                self._replay()
+            was_wakeable = is_wakeable
+            event = link.next(wakeable=is_wakeable)
+            if link.incoming.is_woken:
+                self._replay_anew(link)
+            if event is not None:
+                self._deliver(link, event)
+
     def _talk(self: D, link: Link, function: Callable[[D], object]) -> None:
         """Run function, which reads in blocking style, and close behind it."""
         self._receiver = link.world.current()
-        code = 1011
+        code = 1000
         try:
             function(self)
-            code = 1000
         except ConnectionClosed:
-            code = 1000
+            code = exit_code(ConnectionClosed)
         except Exception as error:
+            code = exit_code(type(error))
             self._report("the function of start() raised", error)
-        finally:
-            link.close(code, "")
-            link.closed.wait()
-            self._dispatch_rest(link)
+        except BaseException as error:
+            # The thread is to end at once, so nobody waits for the peer.
+            link.close(exit_code(type(error)), "")
             self._finish()
+            raise
+        link.close(code, "")
+        link.closed.wait()
+        self._dispatch_rest(link)
+        self._finish()
 
     def _finish(self) -> None:
         if self._finished is not None:
@@ -139,13 +168,14 @@ class Delivery(EventTarget):
             return
         if isinstance(event, PongEvent):
             self._call_back(link, event)
-        self._is_told_closed = self._is_told_closed or isinstance(event, CloseEvent)
+        elif isinstance(event, CloseEvent):
+            if self._is_told_closed:
+                return
+            self._is_told_closed = True
         self._dispatch(event)
 
     def _deliver_in_place(self, link: Link, event: Event) -> None:
-        """Deliver to listeners in blocking style, where each may be told of the end once."""
-        if isinstance(event, CloseEvent) and self._is_told_closed:
-            return
+        """Deliver to listeners in blocking style, on the thread that happens to read."""
         self._dispatching = link.world.current()
         try:
             self._deliver(link, event)
@@ -173,15 +203,15 @@ class Delivery(EventTarget):
         """Stop keeping messages that no listener comes for."""
         if self._listens(event.type):
             return
-        self._kept_octets += len(event.data) + EVENT_COST
-        if self._kept_octets > KEPT_LIMIT:
+        kept = sum(len(e.data) + EVENT_COST for e in self._kept if isinstance(e, MessageEvent))
+        if kept > KEPT_LIMIT:
             self._kept = type(self._kept)(e for e in self._kept if e.type != event.type)
             link.discard()
             logger.warning(
                 "WebSocket %s: no message listener took %d octets; messages are dropped from now "
                 "on (call discard() if this connection only sends)",
                 self.id,
-                self._kept_octets,
+                kept,
             )
 
     # --- beneath --------------------------------------------------------------------------------------

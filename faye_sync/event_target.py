@@ -149,15 +149,22 @@ class EventTarget:
 
     def _dispatch(self, event: Event) -> None:
         """Hand event to its listeners, or keep it for the first to come; on the reading thread."""
-        listeners = self._listeners.get(event.type)
-        if listeners:
-            for listener in listeners:
-                try:
-                    listener(event)
-                except Exception as error:
-                    self._listener_failed(event, error)
-        elif event.type in KEPT:
-            self._kept.append(event)
+        for listener in self._listeners.get(event.type) or self._keep(event):
+            try:
+                listener(event)
+            except Exception as error:
+                self._listener_failed(event, error)
+
+    def _keep(self, event: Event) -> tuple[Listener, ...]:
+        """Keep event for the first listener of its kind; returns those that came just now."""
+        if event.type not in KEPT:
+            return ()
+        # Under the lock: whoever adds one from now on finds the event when he replays.
+        with self._listeners_lock:
+            listeners = self._listeners.get(event.type, ())
+            if not listeners:
+                self._kept.append(event)
+        return listeners
 
     def _replay(self) -> None:
         """Hand out kept events that have a listener now; on the reading thread.

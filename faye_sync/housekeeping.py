@@ -13,15 +13,17 @@ import itertools
 import logging
 import os
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from faye_sync.concurrency import Concurrency, leaf_lock
+from faye_sync.concurrency import Concurrency, reentrant_lock
 from faye_sync.readiness import READ
 from faye_sync.transport.waker import Waker
 
 Job = Callable[[], object]
+Deadline = tuple[float, int, "weakref.WeakMethod[Callable[..., object]]", tuple[object, ...]]
 
 logger = logging.getLogger("faye_sync")
 
@@ -39,11 +41,8 @@ class Kept(Protocol):
     def fileno(self) -> int:
         """The descriptor, for as long as the connection is hot."""
 
-    def is_over(self) -> bool:
-        """True once there is nothing left to read for anybody."""
-
     def neglected(self) -> None:
-        """Nobody has read for a tick: arm the descriptor."""
+        """Nobody has read for a tick: watch on the owner's behalf."""
 
     def say_goodbye(self) -> None:
         """The process ends: close with 1001, without waiting."""
@@ -59,13 +58,13 @@ class Housekeeper:
         self._world = world
         self._poller = world.poller()
         self._jobs: deque[Job] = deque()
-        self._deadlines: list[tuple[float, int, Job]] = []
+        self._deadlines: list[Deadline] = []
         self._order = itertools.count()
         self._armed: dict[int, Callable[[int], object]] = {}
         self._hot: dict[Kept, int] = {}
         self._next_tick = 0.0
         self._asleep = False
-        self._start_lock = leaf_lock()
+        self._start_lock = reentrant_lock()
         self._started = False
         self._bell = Waker()
         self.live: set[Kept] = set()
@@ -79,9 +78,14 @@ class Housekeeper:
         if self._asleep:
             self._bell.wake()
 
-    def at(self, seconds: float, job: Job) -> None:
-        """Run job after so many seconds. There is no cancelling: job looks for itself."""
-        heapq.heappush(self._deadlines, (time.monotonic() + seconds, next(self._order), job))
+    def at(self, seconds: float, method: Callable[..., object], *arguments: object) -> None:
+        """Call a bound method after so many seconds. No cancelling: it looks for itself.
+
+        Its object is held weakly: a connection that is gone does not wait for its deadlines."""
+        due = time.monotonic() + seconds
+        heapq.heappush(
+            self._deadlines, (due, next(self._order), weakref.WeakMethod(method), arguments)
+        )
 
     def arm(self, fd: int, interest: int, job: Callable[[int], object]) -> None:
         """Run job once with what fd became ready for, instead of what was armed before."""
@@ -159,7 +163,10 @@ class Housekeeper:
     def _meet_deadlines(self) -> None:
         now = time.monotonic()
         while self._deadlines and self._deadlines[0][0] <= now:
-            self._do(heapq.heappop(self._deadlines)[2])
+            _, _, reference, arguments = heapq.heappop(self._deadlines)
+            method = reference()
+            if method is not None:
+                self._do(method, *arguments)
 
     def _tick(self) -> None:
         if not self._hot or time.monotonic() < self._next_tick:
@@ -171,8 +178,7 @@ class Housekeeper:
                 self._hot[kept] = kept.turn
                 continue
             del self._hot[kept]
-            if not kept.is_over():
-                self._do(kept.neglected)
+            self._do(kept.neglected)
 
     def _do(self, job: Callable[..., object], *arguments: object) -> None:
         try:

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from faye_sync.concurrency import Concurrency, Event as Flag, leaf_lock
+from faye_sync.concurrency import Concurrency, Event as Flag, reentrant_lock
 from faye_sync.driver.base import Driver
 from faye_sync.driver.frames import cut_reason
 from faye_sync.errors import ConnectionClosed, ProtocolError
@@ -56,14 +56,16 @@ class Link:
         self.housekeeper = housekeeper_of(world)
         self.liveness = Liveness(self, terms.ping, terms.pong_timeout)
         self.watch = Watch(self)
+        self.farewell = Farewell(self, terms.close_timeout)
         self.state = ReadyState.OPEN
         self.final: CloseEvent | None = None
         # In a forked child: the threads of this connection are the parent's.
         self.is_abandoned = False
         self.closed: Flag = world.event()
         self.on_end: Callable[[], object] = self.incoming.wake
+        # Reentrant, because a signal handler may close what its thread is closing.
         # Guards each step towards the end together with its close frame; never held over a wait.
-        self._state_lock = leaf_lock()
+        self._state_lock = reentrant_lock()
         self._ours: tuple[int, str] | None = None
         self._close_cause = ""
         # The first one counts.
@@ -248,14 +250,14 @@ class Link:
         return "reset" if self.stream.error else "eof"
 
     def _end(self, final: CloseEvent) -> None:
-        self.incoming.inbox.append(final)
+        # First of all, because whoever finds it in the inbox asks whether it is the final one.
         self.final = final
         self.state = ReadyState.CLOSED
+        self.incoming.inbox.append(final)
         self.closed.set()
         self.on_end()
-        farewell = Farewell(self, self.terms.close_timeout)
         peer_is_gone = self._ending is not None and self._is_eof(self._ending)
-        self.housekeeper.post(lambda: farewell.begin(peer_is_gone))
+        self.housekeeper.post(lambda: self.farewell.begin(peer_is_gone))
 
     def gone(self) -> None:
         """Give up the descriptor, with both locks held; on housekeeping."""
@@ -308,7 +310,7 @@ class Link:
 
         The parent's locks may be held for ever here, so none is used again."""
         self.is_abandoned = True
-        self._state_lock = leaf_lock()
+        self._state_lock = reentrant_lock()
         self.final = self.final or CloseEvent(1006, "", False, "eof")
         self.state = ReadyState.CLOSED
         self.stream.close()
@@ -340,9 +342,9 @@ class Link:
                 self._answer(ending)
 
     def _settle_in(self) -> None:
+        # An end that came with the request is acted on at the first tick without an owner.
         self.housekeeper.look_after(self)
         self.liveness.begin()
-        self.look_for_end()
 
     def _awaits_owner(self, ending: Event) -> bool:
         """Whether an owner may still answer what came before the end.

@@ -5,7 +5,9 @@ connection is being read: a full inbox is our delay, not the peer's."""
 
 from __future__ import annotations
 
+import math
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -49,6 +51,8 @@ class Liveness:
         # Any thread may ping while another parses a pong.
         self._awaited_lock = leaf_lock()
         self._awaited: dict[bytes, tuple[float, Callable[[], object] | None]] = {}
+        # Pings of the keepalive without an octet since: how many receipts there were, and when.
+        self._unanswered: deque[tuple[int, float]] = deque()
         self._was_full = False
         self.latency: float | None = None
 
@@ -79,24 +83,41 @@ class Liveness:
             return
         self._count += 1
         self.ping(b"keepalive %d" % self._count)
-        self._was_full = owner.incoming.is_full
-        self._expect_life(owner.incoming.turn)
+        if self._pong_timeout is not None:
+            self._expect_life(self._pong_timeout)
         self.begin()
 
-    def _expect_life(self, turn: int) -> None:
-        if self._pong_timeout is not None:
-            self._owner.housekeeper.at(self._pong_timeout, lambda: self._overdue(turn))
+    def _expect_life(self, timeout: float) -> None:
+        incoming = self._owner.incoming
+        self._was_full = incoming.is_full
+        self._unanswered.append((incoming.turn, time.monotonic()))
+        if len(self._unanswered) == 1:
+            self._owner.housekeeper.at(timeout, self._look_for_life, timeout)
 
-    def _overdue(self, turn: int) -> None:
-        owner = self._owner
-        if owner.incoming.turn != turn or owner.is_over():
+    def _look_for_life(self, timeout: float) -> None:
+        """Judge the oldest ping without an octet since, and come back for the next."""
+        owner, unanswered = self._owner, self._unanswered
+        if owner.is_over():
             return
-        was_full, self._was_full = self._was_full, owner.incoming.is_full
-        if was_full or self._was_full:
-            # We were the ones who did not read: the peer gets its time anew.
-            self._expect_life(turn)
-            return
-        # The pong of a peer whose owner is busy may lie in the kernel; so may the peer's end.
-        owner.read_for_owner()
-        if owner.incoming.turn == turn and not owner.is_over():
+        self._forgive_where_we_did_not_read()
+        if self._seconds_left(timeout) <= 0:
+            # The pong of a peer whose owner is busy may lie in the kernel; so may the peer's end.
+            owner.read_for_owner()
+        if self._seconds_left(timeout) <= 0 and not owner.is_over():
             owner.abort("ping timeout")
+        elif unanswered:
+            owner.housekeeper.at(self._seconds_left(timeout), self._look_for_life, timeout)
+
+    def _seconds_left(self, timeout: float) -> float:
+        """Until the oldest unanswered ping is overdue; for ever when there is none."""
+        unanswered = self._unanswered
+        while unanswered and unanswered[0][0] != self._owner.incoming.turn:
+            unanswered.popleft()
+        return unanswered[0][1] + timeout - time.monotonic() if unanswered else math.inf
+
+    def _forgive_where_we_did_not_read(self) -> None:
+        incoming = self._owner.incoming
+        was_full, self._was_full = self._was_full, incoming.is_full
+        if self._unanswered and (was_full or self._was_full):
+            self._unanswered.clear()
+            self._unanswered.append((incoming.turn, time.monotonic()))

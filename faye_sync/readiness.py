@@ -5,6 +5,7 @@ A poller belongs to one thread; only a Waker may be used from others."""
 
 from __future__ import annotations
 
+import math
 import select
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +14,9 @@ from typing import Any, Protocol
 READ = select.POLLIN | getattr(select, "POLLRDHUP", 0)
 HANGUP = getattr(select, "POLLRDHUP", 0)
 WRITE = select.POLLOUT
+
+# Milliseconds that fit an int of C.
+LONGEST = 2**31 - 1
 
 # Of the same value as its EPOLL namesake; absent where epoll is.
 _ONE_SHOT = getattr(select, "EPOLLONESHOT", 0)
@@ -58,7 +62,8 @@ class EpollPoller:
 
     def wait(self, timeout: float | None) -> list[tuple[int, int]]:
         if self._wait_readable is None:
-            ready = self._epoll.poll(timeout)
+            # In seconds here, and the same limit.
+            ready = self._epoll.poll(None if timeout is None else min(timeout, LONGEST // 1000))
         else:
             # An epoll is itself a descriptor that a hub can wait for.
             ready = (
@@ -94,5 +99,7 @@ class PollPoller:
 
 
 def milliseconds(timeout: float | None) -> int | None:
-    """Convert seconds for poll(2), rounding up so that no wait ends early."""
-    return None if timeout is None else max(0, -int(-timeout * 1000 // 1))
+    """Convert seconds for poll(2), rounding up so that no wait ends early.
+
+    A wait longer than poll(2) can be asked for ends after 24 days."""
+    return None if timeout is None else min(LONGEST, max(0, math.ceil(timeout * 1000)))

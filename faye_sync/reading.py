@@ -71,7 +71,8 @@ class ReadingSide(Delivery):
             RuntimeError: Called in callback style, in a listener, or while
                 another thread receives.
         """
-        if self._style is not Style.BLOCKING:
+        is_first = self._style is not Style.BLOCKING
+        if is_first:
             self._choose(Style.BLOCKING)
         link = self._link or self._open()
         if link is None:
@@ -79,9 +80,11 @@ class ReadingSide(Delivery):
             raise self._refusal_error()
         if not link.world.is_home():
             return call_home(link.world, lambda: self.receive(timeout))
-        if self._receiver is None:
+        if is_first:
             self._receiver = link.world.current()
         if not self._receiving_lock.acquire(False):
+            if link.is_abandoned:
+                raise link.closing_error()
             raise RuntimeError(
                 "another thread (or a listener's own caller) is receiving; "
                 "messages are for one thread at a time"
@@ -122,7 +125,8 @@ class ReadingSide(Delivery):
             The connection.
 
         Raises:
-            RuntimeError: Started already, or the other style is in use.
+            RuntimeError: Started already, or the other style is in use, or no
+                thread could be started; then the peer gets 1011.
         """
         if self._is_started:
             raise RuntimeError("this connection was started already; start() may be called once")
@@ -133,10 +137,17 @@ class ReadingSide(Delivery):
             self._replay()
             return self
         self._finished = link.world.event()
-        if function is None:
-            self._run_reader(lambda: self._serve(link))
-        else:
-            self._run_reader(lambda: self._talk(link, function))
+        try:
+            if function is None:
+                self._run_reader(lambda: self._serve(link))
+            else:
+                self._run_reader(lambda: self._talk(link, function))
+        except RuntimeError:
+            # No thread could be started, so nobody will ever read.
+            link.close(1011, "")
+            link.disown()
+            self._finish()
+            raise
         return self
 
     def run(self) -> None:
@@ -242,9 +253,7 @@ class ReadingSide(Delivery):
 
     def _may_dispatch_rest(self, link: Link) -> bool:
         """Whether the caller is the one who would have received, or nobody does."""
-        if self._style is Style.BLOCKING:
-            return self._receiver == link.world.current()
-        return self._style is Style.OPEN
+        return self._style is not Style.CALLBACK and self._receiver == link.world.current()
 
     def _dispatch_rest(self, link: Link) -> None:
         """Run the listeners of what nobody will receive any more."""

@@ -126,6 +126,9 @@ class Incoming:
     def _read_unless_woken(self, timeout: float | None) -> bool:
         if self._waker is None:
             self._waker = Waker()
+        if self.is_woken:
+            # Perhaps by one who found no waker yet.
+            return True
         if not self._stream.wait_any(self._waker.fileno(), timeout):
             return False
         self._waker.reset()

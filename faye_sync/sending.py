@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from faye_sync.concurrency import Concurrency, Lock, leaf_lock
+from faye_sync.concurrency import Concurrency, Lock, at_most, reentrant_lock
 from faye_sync.driver.base import Sending
 from faye_sync.transport.stream import Stream
 
@@ -23,6 +23,9 @@ Command = tuple[Callable[..., None], tuple[Any, ...]]
 # Queued messages are written in blocks of about this many octets, so that an urgent frame waits
 # for no more than one block.
 BLOCK = 16384
+
+# Pings that wait for a peer which takes nothing.
+URGENT_LIMIT = 1024
 
 
 class Owner(Protocol):
@@ -47,7 +50,7 @@ class Backlog:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._entries: deque[tuple[Command, int]] = deque()
-        self._octets_lock = leaf_lock()
+        self._octets_lock = reentrant_lock()
         self.octets = 0
 
     def __bool__(self) -> bool:
@@ -164,7 +167,9 @@ class Outgoing:
 
     def ping(self, data: bytes) -> None:
         """Queue a ping before all messages, and write what goes."""
-        self._urgent.append((self._sending.ping, (data,)))
+        # To a peer that takes nothing pings may pile up; the newest are dropped then.
+        if len(self._urgent) < URGENT_LIMIT:
+            self._urgent.append((self._sending.ping, (data,)))
         self.flush()
 
     def pong(self, data: bytes) -> None:
@@ -215,7 +220,7 @@ class Outgoing:
     def _wait_for_turn(self, deadline: float | None, timeout: float | None) -> None:
         if deadline is None:
             self.writing_lock.acquire()
-        elif not self.writing_lock.acquire(True, max(0.0, deadline - time.monotonic())):
+        elif not self.writing_lock.acquire(True, at_most(deadline - time.monotonic())):
             raise TimeoutError(_late(timeout, "other senders held the connection"))
 
     def _send_locked(
@@ -229,8 +234,10 @@ class Outgoing:
             for method, arguments in commands:
                 method(*arguments)
         except BaseException:
-            # A message that cannot be framed must not take the earlier ones with it.
-            self._tail = earlier + self._sending.data_to_send()
+            # One that cannot be framed takes its fellows with it, and leaves the earlier ones.
+            self._sending.data_to_send()
+            self._tail = earlier
+            self._backlogged = len(earlier)
             raise
         octets = earlier + self._sending.data_to_send() if earlier else self._sending.data_to_send()
         try:
@@ -265,7 +272,7 @@ class Outgoing:
         if sent > earlier:
             self._owner.torn()
         else:
-            self._tail = memoryview(octets)[sent:earlier]
+            self._tail = octets[sent:earlier]
             self._backlogged = len(self._tail)
 
     def _flush_locked(self) -> bool:
@@ -278,7 +285,7 @@ class Outgoing:
         except OSError as error:
             self._give_up(error)
             return False
-        if rest and (len(rest) < len(self._tail) or not self._was_stalled):
+        if len(rest) < len(self._tail) or not self._was_stalled:
             self.progressed_at = time.monotonic()
         self._tail = rest
         self._backlogged = len(rest)

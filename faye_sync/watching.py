@@ -38,6 +38,9 @@ class Owner(Kept, Protocol):
     def terms(self) -> Deadlines:
         """What it grants its peer."""
 
+    def is_over(self) -> bool:
+        """True once there is nothing left to read for anybody."""
+
     def is_ended(self) -> bool:
         """True once the connection is closed: its farewell has the descriptor now."""
 
@@ -60,16 +63,18 @@ class Watch:
         """The owner does not read: wait for octets on its behalf, unless too many wait for it."""
         owner = self._owner
         if owner.is_over():
-            return
-        if owner.incoming.is_full:
+            owner.look_for_end()
+        elif owner.incoming.is_full:
             self._want(HANGUP)
             owner.housekeeper.heat(owner)
         else:
             self._want(READ)
 
     def for_input(self) -> None:
-        """Wait for octets, or for the end that an abort has made."""
-        if not self._owner.is_over():
+        """Wait for octets, or for the end that an abort has made, whoever reads."""
+        if self._owner.is_over():
+            self._owner.look_for_end()
+        else:
             self._want(READ)
 
     def for_answer(self) -> None:
@@ -77,7 +82,7 @@ class Watch:
         self.for_input()
         owner = self._owner
         if owner.terms.close_timeout is not None:
-            owner.housekeeper.at(owner.terms.close_timeout, lambda: owner.abort("close timeout"))
+            owner.housekeeper.at(owner.terms.close_timeout, owner.abort, "close timeout")
 
     def for_room(self) -> None:
         """The kernel took no more: flush when it does, so long as it does within the deadline."""
@@ -89,13 +94,10 @@ class Watch:
     def read_for_owner(self) -> None:
         """Take what lies in the kernel, unless the owner is reading."""
         owner = self._owner
-        if owner.is_over():
-            return
-        if not owner.incoming.read_now():
+        if owner.is_over() or owner.incoming.read_now():
+            self.neglected()
+        else:
             owner.housekeeper.heat(owner)
-            return
-        owner.look_for_end()
-        self.neglected()
 
     def _want(self, interest: int) -> None:
         if not self._owner.is_ended():

@@ -92,6 +92,7 @@ class WebSocket(Connection):
         refused = refusal(self.environ) or refuse_origin(self.environ, origins)
         if refused is not None:
             self._refuse(refused)
+            self._tell_of_refusal()
         else:
             self._driver = server_driver(
                 self.environ,
@@ -148,11 +149,15 @@ class WebSocket(Connection):
         """
         if not 400 <= status <= 599:
             raise ConfigurationError(f"a refusal has a status of 400 to 599, got {status}")
+        refused = Refusal(status, body, check_headers(_pairs(headers)))
         with self._accept_lock:
             if self._link is not None:
                 raise RuntimeError("the 101 was sent already; close(code, reason) ends it now")
-            if self._answer is None:
-                self._refuse(Refusal(status, body, check_headers(_pairs(headers))))
+            is_first = self._answer is None
+            if is_first:
+                self._refuse(refused)
+        if is_first:
+            self._tell_of_refusal()
 
     def __call__(
         self, environ: Mapping[str, Any], start_response: Callable[..., Any]
@@ -250,8 +255,8 @@ class WebSocket(Connection):
             self._accept()
 
     def _accept(self) -> None:
-        self._reminder.detach()
         taken = take(self._found)
+        self._reminder.detach()
         self._remote_address = taken.remote_address
         self._driver.start()
         link = Link(taken.stream, self._driver, taken.world, self._terms, self._listens)
@@ -264,8 +269,12 @@ class WebSocket(Connection):
         headers.setdefault("Content-Type", "text/plain; charset=utf-8")
         self._answer = Response(refused.text, refused.status, headers)
         self._refused = ConnectionClosed(1002, refused.text, False, "handshake")
-        self._dispatch(ErrorEvent(refused.text, self._refused))
-        self._dispatch(CloseEvent(1002, refused.text, False, "handshake"))
+
+    def _tell_of_refusal(self) -> None:
+        """Tell the listeners; without a lock, because they may do what they like."""
+        error = self._refusal_error()
+        self._dispatch(ErrorEvent(error.reason, error))
+        self._dispatch(CloseEvent(error.code, error.reason, False, error.cause))
 
     def _is_refused(self) -> bool:
         return self._refused is not None

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from faye_sync.concurrency import THREADS, ThreadEvent, call_home, world_of
+from faye_sync.concurrency import THREADS, call_home, world_of
+from faye_sync.concurrency.threads import ThreadEvent
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 60.0  # seconds for a script that should take one
@@ -89,7 +90,7 @@ def test_importing_the_library_makes_no_lock_and_starts_no_thread():
         """,
         patched=False,
     )
-    assert output == "[] 1\nfaye_sync.concurrency\n"
+    assert output == "[] 1\nfaye_sync.concurrency.locks\n"
 
 
 FOREIGN = """

@@ -7,7 +7,7 @@ import time
 
 import gevent
 
-from faye_sync.concurrency import Greenlets
+from faye_sync.concurrency.greenlets import Greenlets
 
 
 def in_a_fresh_hub(function) -> list:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import socket
 import threading
 import time
+import weakref
 from queue import Queue
 
 import pytest
@@ -22,16 +25,22 @@ class Kept:
     def __init__(self) -> None:
         self.turn = 0
         self.neglects = Queue()
-        self.is_ended = False
 
     def fileno(self) -> int:
         return -1
 
-    def is_over(self) -> bool:
-        return self.is_ended
-
     def neglected(self) -> None:
         self.neglects.put(time.monotonic())
+
+
+class Diary:
+    """Notes when it was told what."""
+
+    def __init__(self) -> None:
+        self.notes = Queue()
+
+    def note(self, word: object) -> None:
+        self.notes.put((word, time.monotonic()))
 
 
 @pytest.fixture(scope="module")
@@ -62,17 +71,40 @@ def test_a_job_that_fails_is_logged_and_the_others_go_on(housekeeper, caplog):
 
 
 def test_deadlines_are_met_in_the_order_of_their_time_and_not_before(housekeeper):
-    done = Queue()
+    diary = Diary()
     began = time.monotonic()
 
     def plan():
         for seconds in (0.3, 0.1, 0.2):
-            housekeeper.at(seconds, lambda seconds=seconds: done.put((seconds, time.monotonic())))
+            housekeeper.at(seconds, diary.note, seconds)
 
     housekeeper.post(plan)
-    met = [done.get(timeout=PATIENCE) for _ in range(3)]
+    met = [diary.notes.get(timeout=PATIENCE) for _ in range(3)]
     assert [seconds for seconds, _ in met] == [0.1, 0.2, 0.3]
     assert all(at - began >= seconds for seconds, at in met)
+
+
+def test_a_deadline_keeps_nobody_alive_and_is_not_met_for_one_who_is_gone(housekeeper):
+    gone, there = Diary(), Diary()
+    notes, reference = gone.notes, weakref.ref(gone)
+    housekeeper.post(lambda: housekeeper.at(0.1, there.note, "there"))
+    planned = Queue()
+    housekeeper.post(functools.partial(housekeeper.at, 0.05, gone.note, "gone"))
+    housekeeper.post(lambda: planned.put(True))
+    assert planned.get(timeout=PATIENCE)
+    del gone
+    gc.collect()
+    assert reference() is None
+    assert there.notes.get(timeout=PATIENCE)[0] == "there"
+    assert notes.empty()
+
+
+def test_a_far_deadline_does_not_end_the_waiting(housekeeper):
+    diary = Diary()
+    housekeeper.post(lambda: housekeeper.at(1e10, diary.note, "in 300 years"))
+    for _ in range(3):
+        housekeeper.post(lambda: diary.note("now"))
+        assert diary.notes.get(timeout=PATIENCE)[0] == "now"
 
 
 def test_an_armed_descriptor_is_told_once(housekeeper):
@@ -113,7 +145,8 @@ def test_it_sleeps_for_ever_when_nothing_is_due():
     # Not started: its own thread would look at the same time.
     idle = Housekeeper(THREADS)
     assert idle._seconds_to_next() is None
-    idle.at(5, print)
+    diary = Diary()
+    idle.at(5, diary.note)
     assert 4 < idle._seconds_to_next() <= 5
     kept = Kept()
     idle.look_after(kept)

@@ -13,6 +13,7 @@ import socket
 import ssl
 from _socket import socket as PlainSocket, socketpair
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -95,15 +96,16 @@ def take(found: Found) -> Taken:
     """
     sock = found.sock
     world = world_of(sock)
-    own = PlainSocket(fileno=os.dup(sock.fileno()))
-    try:
+    with ExitStack() as undo:
+        own = PlainSocket(fileno=os.dup(sock.fileno()))
+        undo.callback(own.close)
         near, far_end = _dead_pair()
-    except OSError:
-        own.close()
-        raise
-    # Last of all what cannot fail for want of descriptors, so that nothing read ahead is lost.
-    early = found.read_ahead()
-    _replace(sock.fileno(), near)
+        undo.callback(near.close)
+        undo.callback(far_end.close)
+        # Last of all what cannot fail for want of descriptors, so that nothing read ahead is lost.
+        early = found.read_ahead()
+        _replace(sock.fileno(), near)
+        undo.pop_all()
     set_no_delay(own)
     return Taken(open_stream(own, world), early, far_end, world, remote_address(own))
 

@@ -11,7 +11,7 @@ import socket
 from _socket import socket as PlainSocket
 from typing import Any, Protocol
 
-from faye_sync.concurrency import THREADS, Concurrency, leaf_lock
+from faye_sync.concurrency import THREADS, Concurrency, reentrant_lock
 
 # A larger recv buffer costs ten times as much: malloc maps fresh pages for it.
 CHUNK = 65536
@@ -67,7 +67,7 @@ class BlockingStream:
         self._sock = sock
         self._fd = sock.fileno()
         # Any thread may shut down, and must not do so to another connection of the same number.
-        self._descriptor_lock = leaf_lock()
+        self._descriptor_lock = reentrant_lock()
         self.error: OSError | None = None
 
     def fileno(self) -> int:

@@ -1,0 +1,26 @@
+"""Threads or greenlets: the only folder that names either.
+
+Which of the two is a property of each connection, decided when its socket is
+known: a socket of gevent's, met on the thread of its hub, is served by
+greenlets; every other by threads, real ones even where gevent patched
+threading. Nothing here makes a lock at import time: one made before gevent
+patches the process would stop its hub."""
+
+from __future__ import annotations
+
+from faye_sync.concurrency.base import Concurrency, Event, Lock
+from faye_sync.concurrency.locks import at_most, leaf_lock, reentrant_lock
+from faye_sync.concurrency.threads import THREADS
+from faye_sync.concurrency.worlds import call_home, world_of
+
+__all__ = [
+    "THREADS",
+    "Concurrency",
+    "Event",
+    "Lock",
+    "at_most",
+    "call_home",
+    "leaf_lock",
+    "reentrant_lock",
+    "world_of",
+]

@@ -1,0 +1,158 @@
+"""The greenlets of one gevent hub. gevent is imported only where it is in use."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from faye_sync.concurrency.base import Event, Lock
+from faye_sync.concurrency.locks import original
+from faye_sync.readiness import EpollPoller, Poller, PollPoller
+
+# What gevent's io watchers call them.
+_READABLE, _WRITABLE = 1, 2
+
+# A greenlet that ran this long without waiting lets the others run (seconds).
+GREENLET_SLICE = 0.001
+# The shortest wait that lets timers and sockets have their turn too (seconds).
+MOMENT = 1e-6
+
+
+class GreenletEvent:
+    """A flag for the greenlets of one hub: gevent's own, asked before it is waited for."""
+
+    # gevent 26.9 lets wait() on a set flag queue behind those being woken, and forgets that queue
+    # when the last of these times out in the same turn of the hub: the caller waits for ever.
+    def __init__(self, event: Event) -> None:
+        self._event = event
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    def set(self) -> None:
+        self._event.set()
+
+    def clear(self) -> None:
+        self._event.clear()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self.is_set() or self._event.wait(timeout) or self.is_set()
+
+
+class Greenlets:
+    """Greenlets of one gevent hub; gevent's locks even where nothing is patched.
+
+    A real lock held across a switch would stop the whole hub."""
+
+    def __init__(self, hub: Any) -> None:
+        self._hub = hub
+        self._thread = hub.thread_ident
+        self._get_ident = original("_thread", "get_ident")
+        self._jobs: deque[Callable[[], object]] = deque()
+        # All that greenlets wait for at this moment: watchers of descriptors, and a timer.
+        self._waits: dict[Any, tuple[list[Any], Any]] = {}
+        # unref'd: a hub that has nothing else to do may end.
+        self._doorbell = hub.loop.async_(ref=False)
+        self._doorbell.start(self._run_jobs)
+        self._resumed_at = time.perf_counter()
+
+    def lock(self) -> Lock:
+        from gevent.lock import Semaphore
+
+        lock: Lock = Semaphore(1)
+        return lock
+
+    def event(self) -> Event:
+        from gevent.event import Event as HubEvent
+
+        return GreenletEvent(HubEvent())
+
+    def spawn(self, name: str, function: Callable[[], None]) -> None:
+        import gevent
+
+        gevent.spawn(function).name = name
+
+    def current(self) -> object:
+        import gevent
+
+        return gevent.getcurrent()
+
+    def is_home(self) -> bool:
+        return bool(self._get_ident() == self._thread)
+
+    def post(self, job: Callable[[], object]) -> None:
+        self._jobs.append(job)
+        self._doorbell.send()
+
+    def wait_readable(self, fd: int, timeout: float | None) -> bool:
+        return self._wait((fd,), _READABLE, timeout)
+
+    def wait_writable(self, fd: int, timeout: float | None) -> bool:
+        return self._wait((fd,), _WRITABLE, timeout)
+
+    def wait_any(self, fds: tuple[int, ...], timeout: float | None) -> bool:
+        return self._wait(fds, _READABLE, timeout)
+
+    def breathe(self) -> None:
+        # By elapsed time, not by count: a switch per message costs 40 %, none starves the rest.
+        if time.perf_counter() - self._resumed_at > GREENLET_SLICE:
+            import gevent
+
+            # A callback of the hub itself has nobody to give way to. Not sleep(0): of such greenlets
+            # gevent runs 50 in a row before it looks at timers and sockets.
+            if gevent.getcurrent() is not self._hub:
+                gevent.sleep(MOMENT)
+            self._resumed_at = time.perf_counter()
+
+    def poller(self) -> Poller:
+        try:
+            epoll = original("select", "epoll")()
+        except AttributeError:
+            from gevent.select import poll as greenlet_poll
+
+            return PollPoller(greenlet_poll())
+        return EpollPoller(epoll, self._wait_unnoticed)
+
+    def abandon(self) -> None:
+        # The hub lives on in the child, and libev aborts the process when a descriptor is closed
+        # under a watcher. The greenlets that waited are never resumed.
+        for watchers, timeout in self._waits.values():
+            timeout.close()
+            for watcher in watchers:
+                watcher.stop()
+        self._waits.clear()
+        self._jobs.clear()
+
+    def _wait(
+        self, fds: tuple[int, ...], events: int, timeout: float | None, ref: bool = True
+    ) -> bool:
+        from gevent import Timeout
+        from gevent.hub import Waiter
+
+        waiter = Waiter(self._hub)
+        watchers = [self._hub.loop.io(fd, events, ref=ref) for fd in fds]
+        limit = Timeout(timeout, False, ref=ref)
+        self._waits[waiter] = (watchers, limit)
+        try:
+            with limit:
+                for watcher in watchers:
+                    watcher.start(waiter.switch, True)
+                return bool(waiter.get())
+            return False
+        finally:
+            for watcher in watchers:
+                watcher.close()
+            self._waits.pop(waiter, None)
+            self._resumed_at = time.perf_counter()
+
+    def _wait_unnoticed(self, fd: int, timeout: float | None) -> bool:
+        return self._wait((fd,), _READABLE, timeout, ref=False)
+
+    def _run_jobs(self) -> None:
+        # Runs in the hub itself, which must not wait: each job gets a greenlet.
+        import gevent
+
+        while self._jobs:
+            gevent.spawn(self._jobs.popleft())

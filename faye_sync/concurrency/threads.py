@@ -1,0 +1,110 @@
+"""Real threads, also in a process that gevent has patched."""
+
+from __future__ import annotations
+
+import _thread
+import select
+import sys
+import threading
+from collections.abc import Callable
+
+from faye_sync.concurrency.base import Event, Lock
+from faye_sync.concurrency.locks import at_most, leaf_lock, original
+from faye_sync.readiness import EpollPoller, Poller, PollPoller, milliseconds
+
+
+class ThreadEvent:
+    """A flag for real threads, built from raw locks.
+
+    threading.Event cannot be had where gevent patched threading: its
+    condition would be made of gevent's locks."""
+
+    def __init__(self) -> None:
+        self._flag = False
+        self._waiters_lock = leaf_lock()
+        self._waiters: list[_thread.LockType] = []
+
+    def is_set(self) -> bool:
+        return self._flag
+
+    def set(self) -> None:
+        with self._waiters_lock:
+            self._flag = True
+            waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter.release()
+
+    def clear(self) -> None:
+        self._flag = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        with self._waiters_lock:
+            if self._flag:
+                return True
+            waiter = leaf_lock()
+            waiter.acquire()
+            self._waiters.append(waiter)
+        woken = waiter.acquire(True, at_most(timeout))
+        if not woken:
+            with self._waiters_lock:
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
+        return woken or self._flag
+
+
+class Threads:
+    """Real threads, real locks, blocking waits."""
+
+    def lock(self) -> Lock:
+        return leaf_lock()
+
+    def event(self) -> Event:
+        return ThreadEvent()
+
+    def spawn(self, name: str, function: Callable[[], None]) -> None:
+        monkey = sys.modules.get("gevent.monkey")
+        if monkey is not None and monkey.is_module_patched("threading"):
+            original("_thread", "start_new_thread")(function, ())
+        else:
+            threading.Thread(target=function, name=name, daemon=True).start()
+
+    def current(self) -> object:
+        return original("_thread", "get_ident")()
+
+    def is_home(self) -> bool:
+        return True
+
+    def post(self, job: Callable[[], object]) -> None:
+        job()
+
+    def wait_readable(self, fd: int, timeout: float | None) -> bool:
+        return self._wait((fd,), select.POLLIN, timeout)
+
+    def wait_writable(self, fd: int, timeout: float | None) -> bool:
+        return self._wait((fd,), select.POLLOUT, timeout)
+
+    def wait_any(self, fds: tuple[int, ...], timeout: float | None) -> bool:
+        return self._wait(fds, select.POLLIN, timeout)
+
+    def breathe(self) -> None:
+        """Nothing to do: the interpreter switches threads by itself."""
+
+    def poller(self) -> Poller:
+        try:
+            return EpollPoller(original("select", "epoll")())
+        except AttributeError:
+            return PollPoller(original("select", "poll")())
+
+    def abandon(self) -> None:
+        """Nothing to do: of all threads only the forking one is in the child."""
+
+    @staticmethod
+    def _wait(fds: tuple[int, ...], interest: int, timeout: float | None) -> bool:
+        # poll, not select: select fails on descriptors above 1023.
+        poll = original("select", "poll")()
+        for fd in fds:
+            poll.register(fd, interest)
+        return bool(poll.poll(milliseconds(timeout)))
+
+
+THREADS = Threads()

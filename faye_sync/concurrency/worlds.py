@@ -1,0 +1,68 @@
+"""Which world a connection lives in, and how to work in it from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from faye_sync.concurrency.base import Concurrency
+from faye_sync.concurrency.greenlets import Greenlets
+from faye_sync.concurrency.locks import original
+from faye_sync.concurrency.threads import THREADS, ThreadEvent
+
+T = TypeVar("T")
+
+_greenlets: dict[int, Greenlets] = {}
+
+
+def world_of(sock: object) -> Concurrency:
+    """Choose threads or greenlets for a connection on sock.
+
+    Args:
+        sock: The socket that the WSGI server reads.
+
+    Returns:
+        The greenlets of this thread's hub when sock is gevent's, else threads.
+    """
+    hub = getattr(sock, "hub", None)
+    ident = original("_thread", "get_ident")()
+    if hub is None or getattr(hub, "thread_ident", None) != ident:
+        return THREADS
+    greenlets = _greenlets.get(ident)
+    if greenlets is None or greenlets._hub is not hub:
+        greenlets = _greenlets[ident] = Greenlets(hub)
+    return greenlets
+
+
+def call_home(world: Concurrency, function: Callable[[], T]) -> T:
+    """Run function where world's locks may be touched, and wait for what it gives.
+
+    Args:
+        world: The world of the connection that function works on.
+        function: Bounded by a deadline of its own, or by the connection's end.
+
+    Returns:
+        What function returns.
+
+    Raises:
+        BaseException: What function raises.
+    """
+    if world.is_home():
+        return function()
+    done = ThreadEvent()
+    outcome: list[tuple[T | None, BaseException | None]] = []
+
+    def job() -> None:
+        try:
+            outcome.append((function(), None))
+        except BaseException as error:
+            outcome.append((None, error))
+        finally:
+            done.set()
+
+    world.post(job)
+    done.wait()
+    result, error = outcome[0]
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]  # None only where function returns None
