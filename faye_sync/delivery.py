@@ -53,6 +53,7 @@ class Delivery(EventTarget):
         self._finished: Flag | None = None
         self._resumed: Flag | None = None
         self._is_told_closed = False
+        self._keeps_messages = False
 
     # --- what a subclass adds -----------------------------------------------------------------------
 
@@ -118,13 +119,10 @@ class Delivery(EventTarget):
 
     def _dispatch_all(self, link: Link) -> None:
         event: Event | None = None
-        was_wakeable = True
         while event is None or event is not link.final:
             is_wakeable = self._is_wakeable()
-            if was_wakeable and not is_wakeable:
-                # The first listener has come, and its wake() can find nobody any more.
-                self._replay()
-            was_wakeable = is_wakeable
+            # A listener that came just now may wake a reader who cannot be woken any more.
+            self._release_messages()
             event = link.next(wakeable=is_wakeable)
             if link.incoming.is_woken:
                 self._replay_anew(link)
@@ -162,6 +160,7 @@ class Delivery(EventTarget):
         if type(event) is MessageEvent:
             while link.incoming.is_paused and self._resumed is not None and link.final is None:
                 self._resumed.wait()
+            self._release_messages()
             self._dispatch(event)
             if self._kept:
                 self._bound_kept(link, event)
@@ -181,6 +180,12 @@ class Delivery(EventTarget):
             self._deliver(link, event)
         finally:
             self._dispatching = None
+
+    def _release_messages(self) -> None:
+        """Hand kept messages to the first listener, before any later one."""
+        if self._keeps_messages and self._listens(MessageEvent.type):
+            self._keeps_messages = False
+            self._replay()
 
     def _replay_anew(self, link: Link) -> None:
         """Hand kept events to listeners that were added meanwhile."""
@@ -203,6 +208,7 @@ class Delivery(EventTarget):
         """Stop keeping messages that no listener comes for."""
         if self._listens(event.type):
             return
+        self._keeps_messages = True
         kept = sum(len(e.data) + EVENT_COST for e in self._kept if isinstance(e, MessageEvent))
         if kept > KEPT_LIMIT:
             self._kept = type(self._kept)(e for e in self._kept if e.type != event.type)

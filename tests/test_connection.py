@@ -81,6 +81,8 @@ def test_send_many_sends_none_where_one_is_wrong(local):
     ws = local.open()
     with pytest.raises(TypeError):
         ws.send_many(["fine", 5])
+    with pytest.raises(ValueError, match="lone surrogate"):
+        ws.send_many(["fine", "\ud800"])
     ws.send("next")
     assert local.peer.read() == "next"
 

@@ -274,6 +274,63 @@ def test_a_listener_added_after_its_event_is_told_with_the_next_octets(local):
     assert [event.type for event in told] == ["open"]
 
 
+def test_a_close_that_the_owner_read_himself_is_noticed_while_he_only_sends(local):
+    def talk(ws):
+        message = ws.receive()
+        pause = threading.Event()
+        while ws.send(message):
+            pause.wait(0.05)
+
+    ws = local.open()
+    ws.start(talk)
+    local.peer.send(frame(TEXT, b"tell me") + closing(4000, "enough"))
+    began = time.monotonic()
+    assert ws.join(PATIENCE)
+    assert time.monotonic() - began < 5.0
+    assert (ws.close_code, ws.close_reason) == (4000, "enough")
+
+
+@pytest.mark.parametrize("seconds", [3e6, 1e10])
+def test_a_timeout_of_months_or_centuries_waits_like_any_other(local, seconds):
+    ws = local.open()
+    local.peer.say("hello")
+    assert ws.receive(timeout=seconds) == "hello"
+    thread, outcome = in_thread(lambda: ws.receive(timeout=seconds))
+    ws.send("go", timeout=seconds)
+    assert local.peer.read() == "go"
+    local.peer.say("at last")
+    thread.join(PATIENCE)
+    assert outcome == ["at last"]
+    local.peer.send(closing(1000))
+    assert ws.wait_closed(seconds)
+
+
+def test_who_waits_elsewhere_leaves_the_close_event_to_the_owner(local):
+    ws = local.open()
+    tellers = []
+    ws.on("close", lambda event: tellers.append(threading.current_thread()))
+    local.peer.send(closing(1000))
+    thread, outcome = in_thread(lambda: ws.wait_closed(PATIENCE))
+    thread.join(PATIENCE)
+    assert outcome == [True]
+    assert tellers == []
+    assert list(ws) == []
+    assert tellers == [threading.current_thread()]
+
+
+def test_the_close_event_is_told_once_where_the_call_goes_on_after_it(local):
+    ws = WebSocket(local.environ)
+    told = []
+    ws.on("close", told.append)
+    ws.close()
+    local.peer.read_head()
+    local.peer.answer_close()
+    assert ws.wait_closed(PATIENCE)
+    local.call(ws)
+    assert ws.join(PATIENCE)
+    assert [event.code for event in told] == [1000]
+
+
 # --- what excludes what -----------------------------------------------------------------------------
 
 
@@ -369,6 +426,31 @@ def test_messages_before_the_first_listener_are_kept_for_it(local):
     local.peer.close()
 
 
+def test_kept_messages_come_before_later_ones_when_the_wake_up_is_late(local, monkeypatch):
+    ws = local.open()
+    ws.start()
+    got = Queue()
+    local.peer.say("first")
+    local.peer.send(frame(PING))
+    local.peer.read_frame()
+    monkeypatch.setattr(ws._link.incoming, "wake", lambda: None)
+    ws.on("message", lambda event: got.put(event.data))
+    local.peer.say("second")
+    assert [got.get(timeout=PATIENCE), got.get(timeout=PATIENCE)] == ["first", "second"]
+    local.peer.close()
+
+
+def test_listeners_that_take_one_message_each_may_take_any_number(local):
+    ws = local.open()
+    ws.start()
+    got = Queue()
+    for number in range(20):
+        local.peer.say(bytes([number]) * 10_000)
+        ws.once("message", got.put)
+        assert got.get(timeout=PATIENCE).data[0] == number
+    local.peer.close()
+
+
 def test_a_close_listener_added_after_the_end_is_told_at_once(local):
     ws = local.open().start()
     local.peer.close(4321)
@@ -439,6 +521,38 @@ def test_discard_drops_messages_and_still_tells_the_end(local):
         local.peer.say(bytes(100_000))
     assert local.peer.close() == (1000, "")
     assert got.get(timeout=PATIENCE).code == 1000
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("error, code", [(SystemExit, 1001), (KeyboardInterrupt, 1001)])
+@pytest.mark.parametrize("style", ["listener", "function"])
+def test_what_ends_the_reading_thread_ends_the_connection(local, style, error, code):
+    def leave(_):
+        raise error
+
+    ws = local.open()
+    if style == "listener":
+        ws.on("message", leave)
+        ws.start()
+        local.peer.say("leave")
+    else:
+        ws.start(leave)
+    assert local.peer.read_close() == (code, "")
+    assert ws.join(PATIENCE)
+
+
+@pytest.mark.parametrize("function", [None, list], ids=["listeners", "function"])
+def test_a_thread_that_cannot_be_started_closes_with_1011(local, monkeypatch, function):
+    def refuse(name, function):
+        raise RuntimeError("can't start new thread")
+
+    ws = local.open()
+    monkeypatch.setattr(ws._link.world, "spawn", refuse)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        ws.start(function)
+    monkeypatch.undo()
+    assert local.peer.answer_close() == (1011, "")
+    assert ws.join(PATIENCE)
 
 
 # --- start(function) ----------------------------------------------------------------------------------

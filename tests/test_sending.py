@@ -10,7 +10,7 @@ import pytest
 
 from faye_sync.concurrency import THREADS
 from faye_sync.driver.hybi_sending import HybiSending
-from faye_sync.sending import Backlog, Outgoing
+from faye_sync.sending import URGENT_LIMIT, Backlog, Outgoing
 from faye_sync.transport.stream import BlockingStream
 from tests.support.local import LocalPeer, tcp_pair
 from tests.support.peer import BINARY, CLOSE, PING, PONG, TEXT
@@ -169,6 +169,25 @@ def test_a_message_that_cannot_be_framed_does_not_take_others_with_it(way):
     with pytest.raises(ValueError, match="lone surrogate"):
         outgoing.send([(sending.text, ("\ud800",))], 1)
     assert peer.read_frame() == (BINARY, b"queued before")
+
+
+def test_progress_counts_where_the_kernel_takes_just_the_rest(way, monkeypatch):
+    outgoing, _, _, sending = way
+    stall(outgoing, sending)
+    taken = [len(outgoing._tail), 0]
+    monkeypatch.setattr(outgoing._stream, "send_now", lambda data: taken.pop(0))
+    outgoing.progressed_at = 0.0
+    assert outgoing.send_nowait(message(sending, b"next"), 4)
+    assert taken == []
+    assert outgoing.progressed_at > 0
+
+
+def test_pings_to_a_peer_that_takes_nothing_do_not_pile_up(way):
+    outgoing, _, _, sending = way
+    stall(outgoing, sending)
+    for _ in range(10_000):
+        outgoing.ping(b"x")
+    assert len(outgoing._urgent) == URGENT_LIMIT
 
 
 def test_the_owner_is_told_of_a_stall_and_of_its_end(way):

@@ -7,6 +7,8 @@ import os
 import socket
 import ssl
 import threading
+import time
+import weakref
 from queue import Queue
 from types import SimpleNamespace
 
@@ -19,8 +21,10 @@ from faye_sync import (
     ReadyState,
     WebSocket,
 )
+from faye_sync.concurrency import THREADS
+from faye_sync.housekeeping import housekeeper_of
 from tests.support.local import Local
-from tests.support.peer import Refused
+from tests.support.peer import Refused, closing
 
 PATIENCE = 20.0  # seconds to wait for what should come at once
 
@@ -196,6 +200,14 @@ def test_reject_after_the_101_says_what_to_do_instead(local):
         ws.reject()
 
 
+def test_a_listener_may_reject_what_is_being_rejected(local):
+    ws = WebSocket(local.environ)
+    ws.on("error", lambda event: ws.reject(500))
+    ws.reject(401)
+    local.call(ws)
+    assert refused_by(local).status.startswith("401")
+
+
 def test_reject_keeps_the_answer_of_a_request_that_was_refused_already():
     with Local(without="Upgrade") as local:
         ws = WebSocket(local.environ)
@@ -293,6 +305,25 @@ def test_an_object_that_was_answered_does_not_warn(how, caplog):
         del ws
         gc.collect()
     assert caplog.text == ""
+
+
+def test_a_connection_that_is_over_is_let_go_long_before_its_next_ping(local):
+    ws = local.open(ping=3600)
+    local.peer.send(closing(1000))
+    assert list(ws) == []
+    local.peer.read_close()
+    reference = weakref.ref(ws._link)
+    del ws
+    local.peer.rest()
+    local.end_call()
+    deadline = time.monotonic() + PATIENCE
+    while reference() is not None and time.monotonic() < deadline:
+        # A job of housekeeping's at a time, so that it gets to giving up the descriptor.
+        done = threading.Event()
+        housekeeper_of(THREADS).post(done.set)
+        done.wait(PATIENCE)
+        gc.collect()
+    assert reference() is None
 
 
 # --- Django -----------------------------------------------------------------------------------------------

@@ -180,7 +180,11 @@ def join_room(ws: WebSocket, name: str) -> None:
         ends.append(event)
         results.put(name, {"code": event.code, "cause": event.cause})
 
-    ws.on("open", lambda event: room.add(ws))
+    @ws.on("open")
+    def join(event):
+        room.add(ws)
+        ws.send("welcome")
+
     connections.put(name, ws)
 
 

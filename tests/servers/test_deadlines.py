@@ -98,7 +98,9 @@ def test_broadcast_to_a_room_with_a_stalled_peer_does_not_wait(main_server, name
     with ExitStack() as stack:
 
         def join(who: str) -> Peer:
-            return stack.enter_context(Peer(main_server.address, f"/room/{name}-{who}"))
+            peer = stack.enter_context(Peer(main_server.address, f"/room/{name}-{who}"))
+            assert peer.read() == "welcome"
+            return peer
 
         healthy = [join(str(i)) for i in range(5)]
         join("stalled?max_queue=500000&close_timeout=0.5")

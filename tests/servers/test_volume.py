@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from tests.servers.app import pattern
-from tests.support.peer import BINARY, TEXT, Peer, frame
+from tests.support.peer import BINARY, TEXT, Peer, closing, frame
 
 SIZE = 8_000_000
 SENDERS, MESSAGES = 8, 200
@@ -75,6 +75,19 @@ def test_frames_in_the_same_segment_as_the_request_are_answered(any_server, star
     with Peer(server.address, f"/{style}/echo", early=octets) as peer:
         assert [peer.read().encode() for _ in early] == early
         assert peer.close() == (1000, "")
+
+
+@pytest.mark.parametrize("style", ["callbacks", "start", "attached"])
+def test_a_message_with_its_close_in_the_same_segment_as_the_request_is_answered(
+    main_server, started, style
+):
+    server = started(main_server.name)
+    early = frame(TEXT, b"in a hurry") + closing(4000, "gone")
+    for _ in range(20):
+        with Peer(server.address, f"/{style}/echo", early=early) as peer:
+            assert peer.read() == "in a hurry"
+            assert peer.read_close() == (4000, "gone")
+            assert peer.rest() == b""
 
 
 @pytest.mark.parametrize("style", ["callbacks", "start", "attached"])

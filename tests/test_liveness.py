@@ -1,0 +1,120 @@
+"""Which ping is overdue, and who is to blame for it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from faye_sync import liveness
+from faye_sync.liveness import AWAITED, Liveness
+
+TIMEOUT = 3.0  # seconds
+
+
+class Clock:
+    """Housekeeping whose time a test moves on; at() is all that is asked of it."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.planned: list[tuple[float, object, tuple]] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def at(self, seconds: float, method: object, *arguments: object) -> None:
+        self.planned.append((self.now + seconds, method, arguments))
+
+    def advance(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self.planned and min(self.planned, key=lambda plan: plan[0])[0] <= end:
+            plan = min(self.planned, key=lambda plan: plan[0])
+            self.planned.remove(plan)
+            self.now = max(self.now, plan[0])
+            plan[1](*plan[2])
+        self.now = end
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(liveness, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def owner(clock):
+    """A connection that reads and sends nothing by itself; ended holds its abort's cause."""
+    owner = SimpleNamespace(
+        housekeeper=clock,
+        incoming=SimpleNamespace(turn=0, is_full=False),
+        outgoing=SimpleNamespace(ping=lambda data: None),
+        is_open=lambda: True,
+        is_over=lambda: bool(owner.ended),
+        read_for_owner=lambda: None,
+        ended=[],
+    )
+    owner.abort = owner.ended.append
+    return owner
+
+
+def test_a_peer_that_is_silent_is_dropped_its_timeout_after_the_first_ping(clock, owner):
+    Liveness(owner, 1.0, TIMEOUT).begin()
+    clock.advance(1.0 + TIMEOUT - 0.01)
+    assert not owner.ended
+    clock.advance(0.02)
+    assert owner.ended == ["ping timeout"]
+
+
+def test_the_first_ping_after_the_last_octet_counts(clock, owner):
+    Liveness(owner, 1.0, TIMEOUT).begin()
+    clock.advance(1.5)
+    owner.incoming.turn += 1  # the first pong; the ping at 2 s is the first without an answer
+    clock.advance(0.5 + TIMEOUT - 0.01)
+    assert not owner.ended
+    clock.advance(0.02)
+    assert owner.ended == ["ping timeout"]
+
+
+def test_any_octet_is_life(clock, owner):
+    Liveness(owner, 1.0, TIMEOUT).begin()
+    for _ in range(50):
+        clock.advance(TIMEOUT - 0.1)
+        owner.incoming.turn += 1
+    assert not owner.ended
+
+
+def test_octets_that_lie_in_the_kernel_are_life_too(clock, owner):
+    def read():
+        owner.incoming.turn += 1
+
+    owner.read_for_owner = read
+    Liveness(owner, 1.0, TIMEOUT).begin()
+    clock.advance(20)
+    assert not owner.ended
+
+
+def test_while_the_inbox_is_full_nobody_is_dropped_and_one_look_is_planned_at_a_time(clock, owner):
+    owner.incoming.is_full = True
+    Liveness(owner, 0.5, TIMEOUT).begin()
+    clock.advance(60)
+    assert not owner.ended
+    assert len(clock.planned) == 2  # the next ping, and one look
+    owner.incoming.is_full = False
+    clock.advance(2 * TIMEOUT + 0.1)
+    assert owner.ended == ["ping timeout"]
+
+
+def test_without_a_pong_timeout_nobody_is_dropped(clock, owner):
+    Liveness(owner, 1.0, None).begin()
+    clock.advance(1000)
+    assert not owner.ended
+
+
+def test_pings_that_are_never_answered_are_forgotten(owner):
+    pings = Liveness(owner, None, None)
+    for number in range(AWAITED + 10):
+        pings.ping(b"%d" % number, print)
+    assert pings.answered(b"0") is None
+    assert pings.answered(b"%d" % AWAITED) is print
+    assert pings.latency is not None
