@@ -40,8 +40,11 @@ demo: $(VENV)/demo ## Install the demo and run examples/flask_echo.py
 test: $(VENV)/test $(CACHE)/machine ## Set up all that the tests need and run them
 	$(BIN)/python -m pytest $(ARGS)
 
-conformance: $(VENV)/test $(CACHE)/machine ## Run the conformance tests, the long ones too (half an hour)
+conformance: $(VENV)/test $(CACHE)/machine ## Run all conformance tests, the long ones too (3 minutes)
 	$(BIN)/python -m pytest -m conformance --timeout 1800 $(ARGS)
+
+soak: $(VENV)/test ## Stress threads and gevent for a minute each
+	$(BIN)/python -m pytest -m "stress and long" --timeout 900 $(ARGS)
 
 check: $(VENV)/check ## Lint, formatting, types, layers and the rules of the house
 	$(BIN)/ruff check $(SOURCES)
@@ -65,7 +68,7 @@ clean: ## Remove all that the other targets made
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test conformance check format coverage setup clean
+.PHONY: help demo test conformance soak check format coverage setup clean
 
 # A Python that runs (a shim may not), is of a tested version, and can make an environment. One
 # that is newer than the tested ones is the last resort; a PYTHON that was named is only asked
