@@ -195,6 +195,29 @@ def test_broadcast_passes_over_those_that_are_not_open():
         ours[2].close()
 
 
+def test_broadcast_closes_a_connection_that_is_full_with_1013(local):
+    ws = local.open(max_queue=1000)
+    assert broadcast([ws], bytes(BIG)) == 1
+    assert broadcast([ws], b"no room") == 0
+    assert len(local.peer.read()) == BIG
+    assert local.peer.answer_close() == (1013, "the connection is too slow")
+    assert ws.wait_closed(PATIENCE)
+
+
+def test_messages_without_a_listener_are_dropped_after_64_kib_with_one_line(local, caplog):
+    ws = local.open().start()
+    for _ in range(20):
+        local.peer.say(bytes(10_000))
+    local.peer.send(frame(PING, b"all read?"))
+    assert local.peer.read_frame() == (PONG, b"all read?")
+    got = Queue()
+    ws.on("message", got.put)
+    local.peer.close()
+    assert ws.join(PATIENCE)
+    assert got.empty()
+    assert caplog.text.count("messages are dropped from now on") == 1
+
+
 # --- pings ------------------------------------------------------------------------------------------------
 
 
@@ -211,6 +234,18 @@ def test_a_ping_runs_its_callback_at_its_own_pong_only(local):
     assert ws.receive() == "end"
     assert called == ["two", PongEvent(b"two"), PongEvent(b"unknown")]
     assert 0 <= ws.latency < PATIENCE
+
+
+def test_a_ping_callback_that_raises_is_logged_and_reported(local, caplog):
+    ws = local.open()
+    told = []
+    ws.on("error", told.append)
+    ws.ping("x", lambda: {}["missing"])
+    local.peer.read_frame()
+    local.peer.send(frame(PONG, b"x") + frame(TEXT, b"next"))
+    assert ws.receive() == "next"
+    assert [type(event.error) for event in told] == [KeyError]
+    assert "KeyError" in caplog.text
 
 
 def test_keepalive_pings_come_at_their_interval(local):
