@@ -184,8 +184,9 @@ class Delivery(EventTarget):
     def _release_messages(self) -> None:
         """Hand kept messages to the first listener, before any later one."""
         if self._keeps_messages and self._listens(MessageEvent.type):
-            self._keeps_messages = False
             self._replay()
+            # A listener for one message only leaves the rest for the next.
+            self._keeps_messages = any(isinstance(event, MessageEvent) for event in self._kept)
 
     def _replay_anew(self, link: Link) -> None:
         """Hand kept events to listeners that were added meanwhile."""

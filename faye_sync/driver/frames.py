@@ -204,7 +204,7 @@ def check_close(code: object, reason: object) -> None:
         allowed = "1000, 1001, 1003, 1007-1014 or 3000-4999"
         raise ValueError(f"close code must be {allowed}, got {code!r}")
     if not isinstance(reason, str):
-        raise ValueError(f"close reason must be a str, got {reason!r}")  # noqa: TRY004
+        raise ValueError(f"close reason must be a str, got {reason!r}")  # noqa: TRY004  # as for the code
     size = len(encode_text(reason))
     if size > MAX_REASON:
         raise ValueError(f"close reason has {size} octets of UTF-8; {MAX_REASON} are allowed")

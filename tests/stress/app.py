@@ -27,7 +27,7 @@ def count_housekeeping_reads() -> None:
     read_now = Incoming.read_now
 
     def counting(self: Incoming) -> bool:
-        global housekeeping_reads  # noqa: PLW0603
+        global housekeeping_reads  # noqa: PLW0603  # one count for the process
         has_read = read_now(self)
         housekeeping_reads += has_read
         return has_read
