@@ -527,7 +527,10 @@ def test_discard_drops_messages_and_still_tells_the_end(local):
 @pytest.mark.parametrize("error, code", [(SystemExit, 1001), (KeyboardInterrupt, 1001)])
 @pytest.mark.parametrize("style", ["listener", "function"])
 def test_what_ends_the_reading_thread_ends_the_connection(local, style, error, code):
+    readers = []
+
     def leave(_):
+        readers.append(threading.current_thread())
         raise error
 
     ws = local.open()
@@ -539,6 +542,8 @@ def test_what_ends_the_reading_thread_ends_the_connection(local, style, error, c
         ws.start(leave)
     assert local.peer.read_close() == (code, "")
     assert ws.join(PATIENCE)
+    # Its last words come after that, and would else be taken for those of the next test.
+    readers[0].join(PATIENCE)
 
 
 @pytest.mark.parametrize("function", [None, list], ids=["listeners", "function"])
