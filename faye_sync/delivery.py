@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from faye_sync.concurrency import THREADS, Concurrency, Event as Flag
+from faye_sync.concurrency import THREADS, Concurrency, Event as Flag, leaf_lock
 from faye_sync.errors import ConnectionClosed
 from faye_sync.event_target import EventTarget
 from faye_sync.events import CloseEvent, DrainEvent, Event, MessageEvent, PongEvent
@@ -51,6 +51,8 @@ class Delivery(EventTarget):
         # The thread or greenlet that receives in blocking style.
         self._receiver: object = None
         self._finished: Flag | None = None
+        # Guards the step into a pause and out of it.
+        self._pause_lock = leaf_lock()
         self._resumed: Flag | None = None
         self._is_told_closed = False
         self._keeps_messages = False
@@ -74,19 +76,26 @@ class Delivery(EventTarget):
         and the peer has to wait. Pings are answered as long as octets are read.
         """
         link = self._open()
-        if link is not None and not link.incoming.is_paused:
-            self._resumed = link.world.event()
+        if link is None:
+            return
+        with self._pause_lock:
+            if self._resumed is None:
+                self._resumed = link.world.event()
             link.incoming.is_paused = True
-            if link.final is not None:
-                # The end, which resumes, may have come just before.
-                self.resume()
+        if link.final is not None:
+            # The end, which resumes, may have come just before.
+            self.resume()
 
     def resume(self) -> None:
         """Undo pause(); safe from any thread."""
-        link, resumed = self._link, self._resumed
-        if link is None or resumed is None:
+        link = self._link
+        if link is None:
             return
-        link.incoming.is_paused = False
+        with self._pause_lock:
+            resumed, self._resumed = self._resumed, None
+            link.incoming.is_paused = False
+        if resumed is None:
+            return
         if link.world.is_home():
             resumed.set()
         else:
@@ -158,8 +167,8 @@ class Delivery(EventTarget):
 
     def _deliver(self, link: Link, event: Event) -> None:
         if type(event) is MessageEvent:
-            while link.incoming.is_paused and self._resumed is not None and link.final is None:
-                self._resumed.wait()
+            while (resumed := self._resumed) is not None and link.final is None:
+                resumed.wait()
             self._release_messages()
             self._dispatch(event)
             if self._kept:
@@ -171,6 +180,8 @@ class Delivery(EventTarget):
             if self._is_told_closed:
                 return
             self._is_told_closed = True
+            # For listeners that came before the flag; whoever comes after it replays himself.
+            self._replay()
         self._dispatch(event)
 
     def _deliver_in_place(self, link: Link, event: Event) -> None:

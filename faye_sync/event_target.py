@@ -86,7 +86,8 @@ class EventTarget:
         exception in one is logged and told to the error listeners; the
         reading goes on. open, message, error and close events that came
         before the first listener of their kind are handed to it; of listeners'
-        exceptions, the first 16.
+        exceptions, the first 16. Beside a message listener, an open, error or
+        drain listener added after start() is told with the next octets.
 
         Args:
             name: open, message, ping, pong, drain, error or close.

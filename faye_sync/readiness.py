@@ -102,4 +102,4 @@ def milliseconds(timeout: float | None) -> int | None:
     """Convert seconds for poll(2), rounding up so that no wait ends early.
 
     A wait longer than poll(2) can be asked for ends after 24 days."""
-    return None if timeout is None else min(LONGEST, max(0, math.ceil(timeout * 1000)))
+    return None if timeout is None else math.ceil(min(LONGEST, max(0.0, timeout * 1000)))

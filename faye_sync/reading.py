@@ -6,6 +6,7 @@ and no lock is held while they run."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -14,7 +15,7 @@ from typing import TypeVar
 from faye_sync.concurrency import call_home, leaf_lock
 from faye_sync.delivery import Delivery
 from faye_sync.errors import ConnectionClosed
-from faye_sync.events import MessageEvent
+from faye_sync.events import DrainEvent, MessageEvent
 from faye_sync.link import Link
 
 R = TypeVar("R", bound="ReadingSide")
@@ -35,6 +36,8 @@ class ReadingSide(Delivery):
         super().__init__()
         self._style = Style.OPEN
         self._is_started = False
+        # Held from the first start() or run() on; only ever tried.
+        self._begun_lock = leaf_lock()
         # Held by whoever receives; only ever tried, so a real lock serves greenlets too.
         self._receiving_lock = leaf_lock()
 
@@ -128,15 +131,10 @@ class ReadingSide(Delivery):
             RuntimeError: Started already, or the other style is in use, or no
                 thread could be started; then the peer gets 1011.
         """
-        if self._is_started:
-            raise RuntimeError("this connection was started already; start() may be called once")
-        self._choose(Style.CALLBACK if function is None else Style.BLOCKING)
-        link = self._open()
-        self._is_started = True
+        style = Style.CALLBACK if function is None else Style.BLOCKING
+        link = self._begin(style, "start()")
         if link is None:
-            self._replay()
             return self
-        self._finished = link.world.event()
         try:
             if function is None:
                 self._run_reader(lambda: self._serve(link))
@@ -156,18 +154,9 @@ class ReadingSide(Delivery):
         Raises:
             RuntimeError: Started already, or receive() is in use.
         """
-        if self._is_started:
-            raise RuntimeError(
-                "this connection was started already; run() is for those not started"
-            )
-        self._choose(Style.CALLBACK)
-        link = self._open()
-        self._is_started = True
-        if link is None:
-            self._replay()
-            return
-        self._finished = link.world.event()
-        self._serve(link)
+        link = self._begin(Style.CALLBACK, "run()")
+        if link is not None:
+            self._serve(link)
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end of what start() began; without a start, like wait_closed().
@@ -214,6 +203,23 @@ class ReadingSide(Delivery):
     def _is_refused(self) -> bool:
         return False
 
+    def _begin(self, style: Style, call: str) -> Link | None:
+        """Claim the reading for one start() or run(), and open the connection."""
+        if not self._begun_lock.acquire(False):
+            raise RuntimeError(f"this connection was started already, so {call} comes too late")
+        try:
+            self._choose(style)
+            link = self._open()
+        except BaseException:
+            self._begun_lock.release()
+            raise
+        self._is_started = True
+        if link is None:
+            self._replay()
+        else:
+            self._finished = link.world.event()
+        return link
+
     def _choose(self, style: Style) -> None:
         self._refuse_in_listener("receive()" if style is Style.BLOCKING else "start()")
         if self._style not in (Style.OPEN, style):
@@ -237,9 +243,11 @@ class ReadingSide(Delivery):
             )
 
     def _receive(self, link: Link, timeout: float | None) -> str | bytes:
+        if timeout is not None and math.isnan(timeout):
+            raise ValueError("timeout must be seconds, or None for ever, got nan")
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            event = link.next(deadline)
+            event = link.next(deadline, wakeable=self._listens(DrainEvent.type))
             if link.incoming.is_woken:
                 self._replay_anew(link)
             if type(event) is MessageEvent:

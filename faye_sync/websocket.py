@@ -201,7 +201,15 @@ class WebSocket(Connection):
         answer = self._finish_call()
         if answer is None:
             return HttpResponse(status=101)
-        return HttpResponse(answer.data, status=answer.status_code, headers=dict(answer.headers))
+        response = HttpResponse(answer.data, status=answer.status_code)
+        for name in dict.fromkeys(answer.headers.keys()):
+            values = answer.headers.getlist(name)
+            if name.lower() == "set-cookie":
+                for value in values:
+                    response.cookies.load(value)
+            else:
+                response[name] = ", ".join(values)
+        return response
 
     @cached_property
     def url(self) -> str:

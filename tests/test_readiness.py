@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 
 import pytest
 
-from faye_sync.readiness import HANGUP, READ, WRITE, EpollPoller, PollPoller, milliseconds
+from faye_sync.readiness import HANGUP, LONGEST, READ, WRITE, EpollPoller, PollPoller, milliseconds
 
 
 @pytest.fixture(params=["epoll", "poll"])
@@ -65,7 +66,8 @@ def test_a_forgotten_descriptor_is_not_told_of(poller, pair):
 
 
 @pytest.mark.parametrize(
-    "seconds, expected", [(None, None), (0, 0), (-1.0, 0), (0.001, 1), (0.0011, 2), (1e-9, 1)]
+    "seconds, expected",
+    [(None, None), (0, 0), (-1.0, 0), (0.001, 1), (0.0011, 2), (1e-9, 1), (math.inf, LONGEST)],
 )
 def test_seconds_become_milliseconds_that_are_never_too_few(seconds, expected):
     assert milliseconds(seconds) == expected

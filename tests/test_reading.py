@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from queue import Queue
@@ -290,7 +291,7 @@ def test_a_close_that_the_owner_read_himself_is_noticed_while_he_only_sends(loca
     assert (ws.close_code, ws.close_reason) == (4000, "enough")
 
 
-@pytest.mark.parametrize("seconds", [3e6, 1e10])
+@pytest.mark.parametrize("seconds", [3e6, 1e10, float("inf")])
 def test_a_timeout_of_months_or_centuries_waits_like_any_other(local, seconds):
     ws = local.open()
     local.peer.say("hello")
@@ -329,6 +330,11 @@ def test_the_close_event_is_told_once_where_the_call_goes_on_after_it(local):
     local.call(ws)
     assert ws.join(PATIENCE)
     assert [event.code for event in told] == [1000]
+
+
+def test_a_timeout_that_is_no_number_is_refused(local):
+    with pytest.raises(ValueError, match="got nan"):
+        local.open().receive(timeout=float("nan"))
 
 
 # --- what excludes what -----------------------------------------------------------------------------
@@ -481,6 +487,85 @@ def test_pause_hands_out_nothing_until_resume_and_answers_pings_meanwhile(local)
     assert got.empty()
     ws.resume()
     assert got.get(timeout=PATIENCE) == MessageEvent("later")
+    local.peer.close()
+
+
+def test_pauses_of_many_threads_at_once_never_strand_the_reader(local):
+    ws = local.open()
+    got = Queue()
+    ws.on("message", got.put)
+    ws.start()
+
+    def toggle():
+        for _ in range(2000):
+            ws.pause()
+            ws.resume()
+
+    threads = [threading.Thread(target=toggle) for _ in range(3)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for number in range(500):
+            local.peer.say(str(number))
+        for thread in threads:
+            thread.join(PATIENCE)
+    finally:
+        sys.setswitchinterval(interval)
+    assert [got.get(timeout=PATIENCE).data for _ in range(500)] == [str(n) for n in range(500)]
+    local.peer.close()
+    assert ws.join(PATIENCE)
+
+
+def test_of_many_threads_that_start_at_once_one_succeeds(local):
+    ws = WebSocket(local.environ)
+    ws.on("message", print)
+    gate = threading.Barrier(4)
+
+    def begin():
+        gate.wait(PATIENCE)
+        return ws.start()
+
+    started = [in_thread(begin) for _ in range(4)]
+    for thread, _ in started:
+        thread.join(PATIENCE)
+    outcomes = [outcome[0] for _, outcome in started]
+    assert outcomes.count(ws) == 1
+    assert sum(isinstance(outcome, RuntimeError) for outcome in outcomes) == 3
+    local.peer.read_head()
+    local.peer.close()
+    assert ws.join(PATIENCE)
+
+
+def test_listeners_that_come_as_the_close_is_told_get_the_message_before_it(local, monkeypatch):
+    ws = local.open()
+    got = Queue()
+    deliver = ws._deliver
+
+    def late(link, event):
+        if event is link.final:
+            monkeypatch.undo()
+            ws.on("message", got.put)
+            ws.on("close", got.put)
+        deliver(link, event)
+
+    monkeypatch.setattr(ws, "_deliver", late)
+    ws.start()
+    local.peer.say("a")
+    local.peer.close(4000)
+    assert ws.join(PATIENCE)
+    assert [got.get(timeout=PATIENCE).type for _ in range(2)] == ["message", "close"]
+
+
+def test_drain_is_told_in_blocking_style_without_waiting_for_octets(local):
+    ws = local.open(ping=None)
+    drained = Queue()
+    ws.on("drain", drained.put)
+    ws.start(list)
+    assert ws.send_nowait(bytes(2**24))
+    assert len(local.peer.read()) == 2**24
+    assert drained.get(timeout=PATIENCE)
     local.peer.close()
 
 

@@ -361,6 +361,18 @@ def test_django_response_carries_a_refusal():
     assert b"proxy removed the Upgrade header" in response.content
 
 
+@pytest.mark.usefixtures("django")
+def test_django_response_keeps_headers_that_come_twice(local):
+    ws = WebSocket(local.environ)
+    cookies = [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2; Path=/x")]
+    ways = [("WWW-Authenticate", "Basic"), ("WWW-Authenticate", "Bearer")]
+    ws.reject(401, "who are you?", [*cookies, *ways])
+    response = ws.django_response()
+    assert response["WWW-Authenticate"] == "Basic, Bearer"
+    assert {name: morsel.value for name, morsel in response.cookies.items()} == {"a": "1", "b": "2"}
+    assert response.cookies["b"]["path"] == "/x"
+
+
 # --- fork -------------------------------------------------------------------------------------------------
 
 

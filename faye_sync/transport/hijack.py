@@ -157,10 +157,11 @@ def _server(environ: Environ) -> str:
 
 
 def _werkzeug(environ: Environ) -> Found | None:
-    sock = environ.get("werkzeug.socket")
-    if sock is None:
+    sock, reader = environ.get("werkzeug.socket"), environ.get("wsgi.input")
+    # A middleware may have wrapped the reader, and with it hidden what was read ahead.
+    if sock is None or not (hasattr(reader, "peek") and hasattr(reader, "read1")):
         return None
-    return Found(sock, partial(_buffered, sock, environ["wsgi.input"]))
+    return Found(sock, partial(_buffered, sock, reader))
 
 
 def _gunicorn(environ: Environ) -> Found | None:

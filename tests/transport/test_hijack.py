@@ -150,6 +150,7 @@ def test_without_a_free_descriptor_the_server_keeps_all_it_had(pair):
     [
         pytest.param({}, id="nothing"),
         pytest.param({"wsgi.input": io.BytesIO()}, id="body-in-memory"),
+        pytest.param({"werkzeug.socket": object(), "wsgi.input": object()}, id="body-wrapped"),
         pytest.param({"gunicorn.socket": object(), "wsgi.input": None}, id="body-replaced"),
     ],
 )
