@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from faye_sync.connection import Connection, Data, offer
+from faye_sync.connection import Connection, Data, check_message, offer
 
 
 def broadcast(connections: Iterable[Connection], data: Data) -> int:
@@ -32,6 +32,7 @@ def _send(connection: Connection, data: Data, frames: dict[str | None, bytes | N
     link = connection._link
     if link is None or not link.is_open():
         return False
+    check_message(data)
     sending = link.driver.sending
     if sending.frame_kind not in frames:
         frames[sending.frame_kind] = sending.frame(data)

@@ -101,6 +101,7 @@ class Connection(ReadingSide):
             TypeError: data is of another type.
             ValueError: data is text with a lone surrogate.
         """
+        check_message(data)
         link = self._link or self._open()
         if link is None:
             return False
@@ -154,10 +155,12 @@ class Connection(ReadingSide):
             False when closing or refused, or where the version has no ping.
 
         Raises:
-            TypeError: data is of another type.
+            TypeError: data is of another type, or the callback cannot be called.
             ValueError: data is longer, or text with a lone surrogate.
         """
         payload = _ping_payload(data)
+        if callback is not None and not callable(callback):
+            raise TypeError(f"a callback must be callable, got {type(callback).__name__}")
         link = self._link or self._open()
         if link is None or not link.is_open():
             return False
@@ -278,10 +281,23 @@ class Connection(ReadingSide):
 def _method_for(link: Link | None, data: object) -> Callable[[Any], None]:
     """Choose the sending half's command by the type of data."""
     sending = None if link is None else link.driver.sending
+    check_message(data)
     if isinstance(data, str):
         return _nothing if sending is None else sending.text
-    if isinstance(data, bytes | bytearray | memoryview):
-        return _nothing if sending is None else sending.binary
+    return _nothing if sending is None else sending.binary
+
+
+def check_message(data: object) -> None:
+    """Refuse what is no message.
+
+    Args:
+        data: What a user wants to send.
+
+    Raises:
+        TypeError: It is neither text nor octets; names the type, and a cure.
+    """
+    if isinstance(data, str | bytes | bytearray | memoryview):
+        return
     hint = "; json.dumps() makes text of it" if isinstance(data, dict | list) else ""
     raise TypeError(
         f"a message is str, bytes, bytearray or memoryview, got {type(data).__name__}{hint}"

@@ -7,6 +7,7 @@ held while a listener runs."""
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -119,12 +120,11 @@ class Delivery(EventTarget):
             self._replay()
             self._dispatch_all(link)
         except BaseException as error:
-            # SystemExit and its like end this thread; the peer must learn of it.
-            link.close(exit_code(type(error)), "")
+            self._leave(link, error)
             raise
         finally:
             self._dispatching = None
-            self._finish()
+        self._finish()
 
     def _dispatch_all(self, link: Link) -> None:
         event: Event | None = None
@@ -150,11 +150,21 @@ class Delivery(EventTarget):
             code = exit_code(type(error))
             self._report("the function of start() raised", error)
         except BaseException as error:
-            # The thread is to end at once, so nobody waits for the peer.
-            link.close(exit_code(type(error)), "")
-            self._finish()
+            self._leave(link, error)
             raise
         link.close(code, "")
+        link.closed.wait()
+        self._dispatch_rest(link)
+        self._finish()
+
+    def _leave(self, link: Link, error: BaseException) -> None:
+        """SystemExit and its like end this thread at once: another tells of the end."""
+        link.close(exit_code(type(error)), "")
+        link.disown()
+        link.world.spawn(f"faye-sync-{self.id}-end", lambda: self._tell_of_end(link))
+
+    def _tell_of_end(self, link: Link) -> None:
+        """Run the listeners that a reading thread, or the end of the call, left behind."""
         link.closed.wait()
         self._dispatch_rest(link)
         self._finish()
@@ -169,10 +179,10 @@ class Delivery(EventTarget):
         if type(event) is MessageEvent:
             while (resumed := self._resumed) is not None and link.final is None:
                 resumed.wait()
-            self._release_messages()
-            self._dispatch(event)
-            if self._kept:
-                self._bound_kept(link, event)
+            if self._keeps_messages:
+                self._deliver_behind(link, event)
+            elif not self._dispatch(event):
+                self._keeps_messages = True
             return
         if isinstance(event, PongEvent):
             self._call_back(link, event)
@@ -191,6 +201,13 @@ class Delivery(EventTarget):
             self._deliver(link, event)
         finally:
             self._dispatching = None
+
+    def _deliver_behind(self, link: Link, event: MessageEvent) -> None:
+        """Deliver a message behind those that are kept, or keep it too."""
+        self._kept.append(event)
+        self._release_messages()
+        if self._keeps_messages:
+            self._bound_kept(link)
 
     def _release_messages(self) -> None:
         """Hand kept messages to the first listener, before any later one."""
@@ -216,14 +233,12 @@ class Delivery(EventTarget):
             except Exception as error:
                 self._listener_failed(event, error)
 
-    def _bound_kept(self, link: Link, event: MessageEvent) -> None:
+    def _bound_kept(self, link: Link) -> None:
         """Stop keeping messages that no listener comes for."""
-        if self._listens(event.type):
-            return
-        self._keeps_messages = True
         kept = sum(len(e.data) + EVENT_COST for e in self._kept if isinstance(e, MessageEvent))
         if kept > KEPT_LIMIT:
-            self._kept = type(self._kept)(e for e in self._kept if e.type != event.type)
+            self._kept = deque(e for e in self._kept if not isinstance(e, MessageEvent))
+            self._keeps_messages = False
             link.discard()
             logger.warning(
                 "WebSocket %s: no message listener took %d octets; messages are dropped from now "

@@ -136,7 +136,12 @@ class EventTarget:
         Args:
             name: As for on().
             listener: What on() was given.
+
+        Raises:
+            ConfigurationError: There is no event of that name.
         """
+        if name not in NAMES:
+            raise ConfigurationError(f"no event is named {name!r}; there are {', '.join(NAMES)}")
         with self._listeners_lock:
             self._added[name] = tuple(
                 added
@@ -148,13 +153,19 @@ class EventTarget:
     def _listens(self, name: str) -> bool:
         return bool(self._listeners.get(name))
 
-    def _dispatch(self, event: Event) -> None:
-        """Hand event to its listeners, or keep it for the first to come; on the reading thread."""
-        for listener in self._listeners.get(event.type) or self._keep(event):
+    def _dispatch(self, event: Event) -> bool:
+        """Hand event to its listeners, or keep it for the first to come; on the reading thread.
+
+        Returns:
+            False when it was kept.
+        """
+        listeners = self._listeners.get(event.type) or self._keep(event)
+        for listener in listeners:
             try:
                 listener(event)
             except Exception as error:
                 self._listener_failed(event, error)
+        return bool(listeners) or event.type not in KEPT
 
     def _keep(self, event: Event) -> tuple[Listener, ...]:
         """Keep event for the first listener of its kind; returns those that came just now."""
@@ -173,9 +184,15 @@ class EventTarget:
         A listener may add another, so that this is called inside itself."""
         with self._listeners_lock:
             waiting, self._kept = self._kept, deque()
+        unheard: set[str] = set()
         try:
             while waiting:
-                self._dispatch(waiting.popleft())
+                event = waiting.popleft()
+                if event.type in unheard:
+                    # A listener that came just now must not get it before those kept again.
+                    self._kept.append(event)
+                elif not self._dispatch(event):
+                    unheard.add(event.type)
         finally:
             self._kept.extend(waiting)
 

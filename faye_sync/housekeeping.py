@@ -72,9 +72,9 @@ class Housekeeper:
 
     def post(self, job: Job) -> None:
         """Have job run soon on housekeeping's own thread or greenlet. Safe from any thread."""
-        self._jobs.append(job)
         if not self._started:
             self._start()
+        self._jobs.append(job)
         if self._asleep:
             self._bell.wake()
 
@@ -128,8 +128,9 @@ class Housekeeper:
         with self._start_lock:
             if self._started:
                 return
+            # Within the lock, so that where it fails the next one tries again.
+            self._world.spawn("faye-sync-housekeeping", self._run)
             self._started = True
-        self._world.spawn("faye-sync-housekeeping", self._run)
 
     def _run(self) -> None:
         while True:

@@ -166,6 +166,11 @@ class Link:
         self.incoming.is_discarding = True
         self.housekeeper.post(self.watch.for_input)
 
+    def leave(self) -> None:
+        """Say that the owner waits elsewhere, until it calls next() again."""
+        self._has_owner = False
+        self.housekeeper.post(self.look_for_end)
+
     def disown(self) -> None:
         """Say that no owner will read any more."""
         self._has_owner = False
@@ -182,7 +187,7 @@ class Link:
         """Make the error that says how the connection ended, or is about to."""
         if self.final is None:
             code, reason = self._ours or (1006, "")
-            return ConnectionClosed(code, reason, False, self._why_cut())
+            return ConnectionClosed(code, reason, False, self._close_cause or self._why_cut())
         final = self.final
         error = ConnectionClosed(final.code, final.reason, final.was_clean, final.cause)
         if isinstance(self._ending, ErrorEvent):

@@ -156,7 +156,7 @@ class ReadingSide(Delivery):
         """
         link = self._begin(Style.CALLBACK, "run()")
         if link is not None:
-            self._serve(link)
+            call_home(link.world, lambda: self._serve(link))
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end of what start() began; without a start, like wait_closed().
@@ -191,10 +191,12 @@ class ReadingSide(Delivery):
         if link is None:
             self._replay()
             return self._is_refused()
+        if link.final is None and self._is_reader(link):
+            link.leave()
         is_closed = link.final is not None or call_home(
             link.world, lambda: link.closed.wait(timeout)
         )
-        if is_closed and self._may_dispatch_rest(link):
+        if is_closed and self._style is not Style.CALLBACK and self._is_reader(link):
             self._dispatch_rest(link)
         return is_closed
 
@@ -259,9 +261,10 @@ class ReadingSide(Delivery):
             if event is not None and event is link.final:
                 raise link.closing_error()
 
-    def _may_dispatch_rest(self, link: Link) -> bool:
-        """Whether the caller is the one who would have received, or nobody does."""
-        return self._style is not Style.CALLBACK and self._receiver == link.world.current()
+    def _is_reader(self, link: Link) -> bool:
+        """Whether the caller is the one who reads, or would."""
+        reader = self._dispatching if self._style is Style.CALLBACK else self._receiver
+        return reader is not None and reader == link.world.current()
 
     def _dispatch_rest(self, link: Link) -> None:
         """Run the listeners of what nobody will receive any more."""

@@ -83,7 +83,7 @@ class WebSocket(Connection):
         super().__init__(Terms(ping, pong_timeout, send_timeout, close_timeout, max_queue))
         check_octets("max_length", max_length)
         self.environ = environ_of(environ)
-        self._detach = detach
+        self._detach = _checked_detach(detach)
         self._deferred: Callable[[], None] | None = None
         self._answer: Response | None = None
         self._refused: ConnectionClosed | None = None
@@ -129,6 +129,7 @@ class WebSocket(Connection):
 
         Raises:
             OSError: No descriptor is left, or the client has left already.
+            RuntimeError: The housekeeping thread could not be started.
         """
         self._open()
         return self
@@ -268,7 +269,13 @@ class WebSocket(Connection):
         self._remote_address = taken.remote_address
         self._driver.start()
         link = Link(taken.stream, self._driver, taken.world, self._terms, self._listens)
-        link.begin(taken.early)
+        try:
+            link.begin(taken.early)
+        except RuntimeError:
+            # No thread for housekeeping: without it the connection would never end.
+            taken.stream.close()
+            taken.far_end.close()
+            raise
         self._linked(link)
         self._watch_call(taken)
 
@@ -324,15 +331,10 @@ class WebSocket(Connection):
             )
             link.close(1011, "")
         link.disown()
-        # What start() has put off until the object is called will not come any more.
-        self._finish()
-        if not self._is_told_closed:
+        if self._is_told_closed:
+            self._finish()
+        else:
             link.world.spawn(f"faye-sync-{self.id}-end", lambda: self._tell_of_end(link))
-
-    def _tell_of_end(self, link: Link) -> None:
-        """Run the listeners that the ended call left behind."""
-        link.closed.wait()
-        self._dispatch_rest(link)
 
 
 def environ_of(environ: Any) -> Mapping[str, Any]:
@@ -356,7 +358,17 @@ def environ_of(environ: Any) -> Mapping[str, Any]:
 
 
 def _pairs(headers: HeaderPairs | None) -> tuple[tuple[str, str], ...]:
-    return tuple(headers.items() if isinstance(headers, Mapping) else headers or ())
+    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+    try:
+        return tuple((name, value) for name, value in pairs)
+    except (TypeError, ValueError):
+        raise ConfigurationError(f"headers must be a mapping or pairs, got {headers!r}") from None
+
+
+def _checked_detach(detach: object) -> bool | None:
+    if detach is None or isinstance(detach, bool):
+        return detach
+    raise ConfigurationError(f"detach must be True, False or None, got {detach!r}")
 
 
 def _remind(connection_id: str, path: str) -> None:

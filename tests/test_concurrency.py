@@ -231,3 +231,51 @@ with Peer(("127.0.0.1", server.server_port), "/") as peer:
 def test_a_child_forked_under_gevent_goes_on_and_leaves_the_parent_alone():
     output = run_script(FORK, patched=True)
     assert output.splitlines() == ["before", "True False True", "0", "after (1000, '')"]
+
+
+START = """
+import gevent
+from gevent.monkey import get_original
+from gevent.pywsgi import WSGIServer
+from faye_sync import WebSocket
+from tests.support.peer import Peer
+
+def repeat(ws):
+    for message in ws:
+        ws.send(message)
+
+def native(ws, how):
+    if how == "/listeners":
+        ws.start()
+    elif how == "/function":
+        ws.start(repeat)
+    else:
+        ws.run()
+
+def application(environ, start_response):
+    how = environ["PATH_INFO"]
+    ws = WebSocket(environ).accept()
+    if how != "/function":
+        ws.on("message", lambda event: ws.send(event.data))
+    get_original("_thread", "start_new_thread")(native, (ws, how))
+    ws.wait_closed(20)
+    return []
+
+server = WSGIServer(("127.0.0.1", 0), application, log=None)
+server.start()
+
+def client():
+    for how in ("/listeners", "/function", "/run"):
+        with Peer(("127.0.0.1", server.server_port), how) as peer:
+            peer.say("hello")
+            print(how, peer.read(), peer.close(4000))
+
+gevent.get_hub().threadpool.apply(client)
+"""
+
+
+def test_a_native_thread_may_start_a_hubs_connection():
+    output = run_script(START, patched=False)
+    assert output.splitlines() == [
+        f"/{how} hello (4000, '')" for how in ("listeners", "function", "run")
+    ]

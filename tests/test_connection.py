@@ -56,8 +56,9 @@ def test_the_type_of_the_data_decides_how_it_is_sent(local, how, data, opcode, p
 def test_other_data_is_a_type_error_that_names_the_type(data, text, is_refused):
     with Local(without="Sec-WebSocket-Key" if is_refused else "") as local:
         ws = WebSocket(local.environ)
-        with pytest.raises(TypeError, match=text):
-            ws.send(data)
+        for send in (ws.send, ws.send_nowait):
+            with pytest.raises(TypeError, match=text):
+                send(data)
         ws.close()
 
 
@@ -186,6 +187,22 @@ def test_send_in_blocking_style_raises_once_closing(local):
         ws.send_many(["late"])
 
 
+def test_broadcast_refuses_what_is_no_message(local):
+    ws = local.open()
+    with pytest.raises(TypeError, match=r"got dict; json\.dumps"):
+        broadcast([ws], {"a": 1})
+
+
+def test_a_send_after_an_own_close_says_that_it_was_ours(local):
+    ws = local.open()
+    with pytest.raises(TimeoutError):
+        ws.receive(timeout=0)
+    ws.close(4000, "bye")
+    with pytest.raises(ConnectionClosed, match=r"closed with 4000 \(local\): bye"):
+        ws.send("late")
+    local.peer.answer_close()
+
+
 def test_broadcast_passes_over_those_that_are_not_open():
     with Local() as first, Local() as second, Local(without="Upgrade") as refused:
         ours = first.open(), second.open(), WebSocket(refused.environ)
@@ -270,6 +287,11 @@ def test_keepalive_pings_come_at_their_interval(local):
 def test_what_a_ping_cannot_carry_is_refused(local, data, error):
     with pytest.raises(error):
         local.open().ping(data)
+
+
+def test_a_ping_callback_that_cannot_be_called_is_refused(local):
+    with pytest.raises(TypeError, match="must be callable, got int"):
+        local.open().ping("x", 5)
 
 
 def test_a_flood_of_pings_is_answered_with_the_newest(local):

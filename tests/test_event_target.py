@@ -136,6 +136,11 @@ def test_off_takes_a_listener_away_wherever_it_was_added(add):
     assert seen == [CLOSE]
 
 
+def test_off_refuses_a_name_that_no_event_has():
+    with pytest.raises(ConfigurationError, match="no event is named 'mesage'"):
+        Target().off("mesage", print)
+
+
 def test_off_leaves_a_listener_that_wraps_the_one_taken_away():
     target, seen = Target(), []
 

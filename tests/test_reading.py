@@ -306,6 +306,19 @@ def test_a_timeout_of_months_or_centuries_waits_like_any_other(local, seconds):
     assert ws.wait_closed(seconds)
 
 
+def test_wait_closed_on_the_reading_thread_sees_a_close_behind_an_unread_message(local):
+    ws = local.open(close_timeout=None)
+    local.peer.say("a")
+    local.peer.say("b")
+    assert ws.receive() == "a"
+    local.peer.send(closing(4000))
+    assert ws.wait_closed(PATIENCE)
+    assert local.peer.read_close() == (4000, "")
+    assert ws.receive() == "b"
+    with pytest.raises(ConnectionClosed):
+        ws.receive()
+
+
 def test_who_waits_elsewhere_leaves_the_close_event_to_the_owner(local):
     ws = local.open()
     tellers = []
@@ -443,6 +456,28 @@ def test_kept_messages_come_before_later_ones_when_the_wake_up_is_late(local, mo
     ws.on("message", lambda event: got.put(event.data))
     local.peer.say("second")
     assert [got.get(timeout=PATIENCE), got.get(timeout=PATIENCE)] == ["first", "second"]
+    local.peer.close()
+
+
+def test_a_listener_that_comes_just_before_a_message_gets_the_kept_ones_first(local, monkeypatch):
+    ws = local.open()
+    got = Queue()
+    ws.start()
+    for number in range(3):
+        local.peer.say(str(number))
+    local.peer.send(frame(PING))
+    local.peer.read_frame()
+    release = ws._release_messages
+
+    def late():
+        release()
+        if len(ws._kept) == 5:  # OpenEvent and four messages
+            monkeypatch.undo()
+            ws.on("message", lambda event: got.put(event.data))
+
+    monkeypatch.setattr(ws, "_release_messages", late)
+    local.peer.say("3")
+    assert [got.get(timeout=PATIENCE) for _ in range(4)] == ["0", "1", "2", "3"]
     local.peer.close()
 
 
@@ -619,14 +654,17 @@ def test_what_ends_the_reading_thread_ends_the_connection(local, style, error, c
         raise error
 
     ws = local.open()
+    told = []
+    ws.on("close", told.append)
     if style == "listener":
         ws.on("message", leave)
         ws.start()
         local.peer.say("leave")
     else:
         ws.start(leave)
-    assert local.peer.read_close() == (code, "")
+    assert local.peer.answer_close() == (code, "")
     assert ws.join(PATIENCE)
+    assert [event.code for event in told] == [code]
     # Its last words come after that, and would else be taken for those of the next test.
     readers[0].join(PATIENCE)
 

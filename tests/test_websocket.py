@@ -81,6 +81,10 @@ BAD_OPTIONS = [
     pytest.param({"send_timeout": float("nan")}, "send_timeout must be", id="nan"),
     pytest.param({"close_timeout": float("inf")}, "or None for none", id="infinite"),
     pytest.param({"max_queue": 0}, "positive int of octets", id="max-queue-0"),
+    pytest.param({"detach": "yes"}, "detach must be True, False or None", id="detach"),
+    pytest.param({"headers": "abc"}, "mapping or pairs, got 'abc'", id="headers-str"),
+    pytest.param({"headers": [("a",)]}, "mapping or pairs", id="headers-no-pairs"),
+    pytest.param({"protocols": 5}, "protocols must be names, got 5", id="protocols-int"),
     pytest.param({"max_length": 1.5}, "max_length must be", id="max-length-float"),
     pytest.param({"origins": "http://a.example"}, r"pass \['http://a.example'\]", id="origins-str"),
 ]

@@ -72,7 +72,10 @@ class Greenlets:
     def spawn(self, name: str, function: Callable[[], None]) -> None:
         import gevent
 
-        gevent.spawn(function).name = name
+        if self.is_home():
+            gevent.spawn(function).name = name
+        else:
+            self.post(function)
 
     def current(self) -> object:
         import gevent

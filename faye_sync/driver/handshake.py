@@ -245,6 +245,8 @@ def check_subprotocols(protocols: Iterable[str]) -> tuple[str, ...]:
     """
     if isinstance(protocols, str):
         protocols = [name.strip() for name in protocols.split(",")] if protocols.strip() else ()
+    if not isinstance(protocols, Iterable):
+        raise ConfigurationError(f"protocols must be names, got {_shown(protocols)}")
     names = tuple(protocols)
     for name in names:
         _check_subprotocol(name)

@@ -202,9 +202,8 @@ def _buffered(sock: Any, reader: Any) -> bytes:
     timeout = sock.gettimeout()
     sock.settimeout(0)
     try:
-        pieces = []
-        while held := reader.peek(1):
-            pieces.append(reader.read1(len(held)))
-        return b"".join(pieces)
+        # Once: with nothing held peek() reads the socket, without end where the peer goes on.
+        held = reader.peek(1)
+        return bytes(reader.read1(len(held))) if held else b""
     finally:
         sock.settimeout(timeout)

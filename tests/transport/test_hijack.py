@@ -69,6 +69,20 @@ def test_octets_that_the_server_had_read_are_kept(pair, shape):
     taken.far_end.close()
 
 
+def test_a_client_that_goes_on_sending_does_not_hold_up_the_taking(pair):
+    environ = serve(pair, werkzeug)
+    octets = bytes(range(256)) * 1000
+    pair[0].sendall(octets)
+    taken = take(find(environ))
+    assert len(taken.early) <= io.DEFAULT_BUFFER_SIZE
+    received = taken.early
+    while len(received) < len(octets):
+        received += taken.stream.recv()
+    assert received == octets
+    taken.stream.close()
+    taken.far_end.close()
+
+
 @pytest.mark.parametrize("shape", SHAPES[:1])
 def test_finding_reads_and_writes_nothing(pair, shape):
     environ = serve(pair, shape, early=b"early octets")
