@@ -61,7 +61,7 @@ class Connection(ReadingSide):
         """
         link = self._link or self._open()
         if link is None:
-            _method_for(None, data)
+            check_message(data)
             return self._not_sent(link)
         command = (_method_for(link, data), (data,))
         return self._send(link, [command], timeout)
@@ -278,13 +278,11 @@ class Connection(ReadingSide):
         self._link = link
 
 
-def _method_for(link: Link | None, data: object) -> Callable[[Any], None]:
+def _method_for(link: Link, data: object) -> Callable[[Any], None]:
     """Choose the sending half's command by the type of data."""
-    sending = None if link is None else link.driver.sending
     check_message(data)
-    if isinstance(data, str):
-        return _nothing if sending is None else sending.text
-    return _nothing if sending is None else sending.binary
+    sending = link.driver.sending
+    return sending.text if isinstance(data, str) else sending.binary
 
 
 def check_message(data: object) -> None:
@@ -302,10 +300,6 @@ def check_message(data: object) -> None:
     raise TypeError(
         f"a message is str, bytes, bytearray or memoryview, got {type(data).__name__}{hint}"
     )
-
-
-def _nothing(_: object) -> None:
-    """Take a message for a connection that was refused."""
 
 
 def _ping_payload(data: object) -> bytes:

@@ -144,18 +144,15 @@ class Delivery(EventTarget):
         code = 1000
         try:
             function(self)
-        except ConnectionClosed:
-            code = exit_code(ConnectionClosed)
         except Exception as error:
             code = exit_code(type(error))
-            self._report("the function of start() raised", error)
+            if not isinstance(error, ConnectionClosed):
+                self._report("the function of start() raised", error)
         except BaseException as error:
             self._leave(link, error)
             raise
         link.close(code, "")
-        link.closed.wait()
-        self._dispatch_rest(link)
-        self._finish()
+        self._tell_of_end(link)
 
     def _leave(self, link: Link, error: BaseException) -> None:
         """SystemExit and its like end this thread at once: another tells of the end."""
@@ -164,7 +161,7 @@ class Delivery(EventTarget):
         link.world.spawn(f"faye-sync-{self.id}-end", lambda: self._tell_of_end(link))
 
     def _tell_of_end(self, link: Link) -> None:
-        """Run the listeners that a reading thread, or the end of the call, left behind."""
+        """Wait for the end, and run the listeners that nobody else will."""
         link.closed.wait()
         self._dispatch_rest(link)
         self._finish()
@@ -177,12 +174,7 @@ class Delivery(EventTarget):
 
     def _deliver(self, link: Link, event: Event) -> None:
         if type(event) is MessageEvent:
-            while (resumed := self._resumed) is not None and link.final is None:
-                resumed.wait()
-            if self._keeps_messages:
-                self._deliver_behind(link, event)
-            elif not self._dispatch(event):
-                self._keeps_messages = True
+            self._deliver_message(link, event)
             return
         if isinstance(event, PongEvent):
             self._call_back(link, event)
@@ -202,10 +194,15 @@ class Delivery(EventTarget):
         finally:
             self._dispatching = None
 
-    def _deliver_behind(self, link: Link, event: MessageEvent) -> None:
-        """Deliver a message behind those that are kept, or keep it too."""
-        self._kept.append(event)
-        self._release_messages()
+    def _deliver_message(self, link: Link, event: MessageEvent) -> None:
+        """Deliver a message unless paused, behind those that are kept; or keep it too."""
+        while (resumed := self._resumed) is not None and link.final is None:
+            resumed.wait()
+        if self._keeps_messages:
+            self._kept.append(event)
+            self._release_messages()
+        else:
+            self._keeps_messages = not self._dispatch(event)
         if self._keeps_messages:
             self._bound_kept(link)
 

@@ -140,8 +140,7 @@ class EventTarget:
         Raises:
             ConfigurationError: There is no event of that name.
         """
-        if name not in NAMES:
-            raise ConfigurationError(f"no event is named {name!r}; there are {', '.join(NAMES)}")
+        _check_name(name)
         with self._listeners_lock:
             self._added[name] = tuple(
                 added
@@ -217,8 +216,7 @@ class EventTarget:
         raise NotImplementedError
 
     def _check(self, name: str, listener: object) -> None:
-        if name not in NAMES:
-            raise ConfigurationError(f"no event is named {name!r}; there are {', '.join(NAMES)}")
+        _check_name(name)
         if not callable(listener):
             raise TypeError(f"a listener must be callable, got {type(listener).__name__}")
 
@@ -243,6 +241,11 @@ class EventTarget:
         first = self._attributes.get(name)
         added = self._added.get(name, ())
         self._listeners[name] = added if first is None else (first, *added)
+
+
+def _check_name(name: str) -> None:
+    if name not in NAMES:
+        raise ConfigurationError(f"no event is named {name!r}; there are {', '.join(NAMES)}")
 
 
 def _original(listener: Listener) -> Listener:

@@ -173,9 +173,8 @@ class Link:
 
     def disown(self) -> None:
         """Say that no owner will read any more."""
-        self._has_owner = False
         self.incoming.is_discarding = True
-        self.housekeeper.post(self.look_for_end)
+        self.leave()
 
     def callback_of(self, event: PongEvent) -> Callable[[], object] | None:
         """Take the callback of the ping that event answers; for the owner."""

@@ -154,7 +154,7 @@ class Outgoing:
             return self._send_locked(commands, deadline, timeout)
         finally:
             self.writing_lock.release()
-            if self._urgent or self._pong or self._tail or self._backlog or self._was_stalled:
+            if self._was_stalled or not self.is_idle:
                 self.flush()
             self._world.breathe()
 

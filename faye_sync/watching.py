@@ -109,13 +109,14 @@ class Watch:
         if self._owner.is_ended():
             return
         wanted, self._wants = self._wants, 0
-        if wanted & WRITE:
-            self._flush() if events & ~READ else self._want(WRITE)
-        if wanted & ~WRITE:
-            self.read_for_owner() if events & ~WRITE else self._want(wanted & ~WRITE)
-
-    def _flush(self) -> None:
-        self._owner.outgoing.flush()
+        can_write, can_read = events & ~READ, events & ~WRITE
+        if wanted & WRITE and can_write:
+            self._owner.outgoing.flush()
+        if wanted & ~WRITE and can_read:
+            self.read_for_owner()
+        unmet = (0 if can_write else wanted & WRITE) | (0 if can_read else wanted & ~WRITE)
+        if unmet:
+            self._want(unmet)
 
     def _expect_progress(self) -> None:
         owner, timeout = self._owner, self._owner.terms.send_timeout

@@ -235,6 +235,14 @@ def test_messages_without_a_listener_are_dropped_after_64_kib_with_one_line(loca
     assert caplog.text.count("messages are dropped from now on") == 1
 
 
+def test_a_first_message_over_64_kib_without_a_listener_is_dropped_too(local, caplog):
+    ws = local.open().start()
+    local.peer.say(bytes(100_000))
+    local.peer.close()
+    assert ws.join(PATIENCE)
+    assert "messages are dropped from now on" in caplog.text
+
+
 # --- pings ------------------------------------------------------------------------------------------------
 
 

@@ -585,23 +585,23 @@ def conversations(
     return is_to_server, octets, events
 
 
-@given(conversation=conversations(SMALL, 5), places=st.lists(st.integers(0, 2000), max_size=8))
-def test_good_frames_give_their_events_at_any_cut(conversation, places):
+def assert_told_at_any_cut(conversation, places):
     is_to_server, octets, events = conversation
     make = server if is_to_server else client
     assert told(make(), [octets]) == events
     assert told(make(), one_by_one(octets)) == events
     assert told(make(), cut(octets, places)) == events
+
+
+@given(conversation=conversations(SMALL, 5), places=st.lists(st.integers(0, 2000), max_size=8))
+def test_good_frames_give_their_events_at_any_cut(conversation, places):
+    assert_told_at_any_cut(conversation, places)
 
 
 @settings(max_examples=30)
 @given(conversation=conversations(LARGE, 2), places=st.lists(st.integers(0, 140_000), max_size=8))
 def test_good_large_frames_give_their_events_at_any_cut(conversation, places):
-    is_to_server, octets, events = conversation
-    make = server if is_to_server else client
-    assert told(make(), [octets]) == events
-    assert told(make(), one_by_one(octets)) == events
-    assert told(make(), cut(octets, places)) == events
+    assert_told_at_any_cut(conversation, places)
 
 
 # Headers that say something, good or bad, with few octets, so that random input gets far.
