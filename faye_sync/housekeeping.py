@@ -2,8 +2,8 @@
 
 It runs deadlines, is told when sockets of absent owners become readable or
 writable, and looks every TICK seconds, only while connections are hot, which
-of them nobody reads any more. Everything but post() belongs to its own thread:
-other threads post a job and go on."""
+of them nobody reads any more. Everything but post() and enroll() belongs to its own
+thread: other threads post a job and go on."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ logger = logging.getLogger("faye_sync")
 # Seconds; an owner without progress for one to two ticks is taken to be busy elsewhere.
 TICK = 0.4
 
+# Seconds for all last frames together that wait for another sender when the process ends.
+GOODBYE = 0.5
+
 
 class Kept(Protocol):
     """A connection that housekeeping looks after."""
@@ -47,12 +50,15 @@ class Kept(Protocol):
     def say_goodbye(self) -> None:
         """The process ends: close with 1001, without waiting."""
 
+    def see_off(self, timeout: float) -> None:
+        """Wait so long, and no longer, for whoever keeps the last frame from leaving."""
+
     def abandon(self) -> None:
         """This is a forked child: give up the copy of the descriptor, unseen by the peer."""
 
 
 class Housekeeper:
-    """The event loop of one world. Only post() is for other threads."""
+    """The event loop of one world. Only post() and enroll() are for other threads."""
 
     def __init__(self, world: Concurrency) -> None:
         self._world = world
@@ -97,10 +103,11 @@ class Housekeeper:
         self._armed.pop(fd, None)
         self._poller.forget(fd)
 
-    def look_after(self, kept: Kept) -> None:
-        """Begin to watch whether a connection's owner reads."""
+    def enroll(self, kept: Kept) -> None:
+        """Have a connection told when the process ends or forks. Safe from any thread.
+
+        At once, and not by a job: the process may end before that is run."""
         self.live.add(kept)
-        self.heat(kept)
 
     def heat(self, kept: Kept) -> None:
         """Expect the owner to read; look again at the next tick."""
@@ -206,9 +213,12 @@ def housekeeper_of(world: Concurrency) -> Housekeeper:
 
 
 def _say_goodbye() -> None:
-    for housekeeper in list(_housekeepers.values()):
-        for kept in list(housekeeper.live):
-            kept.say_goodbye()
+    live = [kept for housekeeper in list(_housekeepers.values()) for kept in list(housekeeper.live)]
+    for kept in live:
+        kept.say_goodbye()
+    deadline = time.monotonic() + GOODBYE
+    for kept in live:
+        kept.see_off(max(0.0, deadline - time.monotonic()))
 
 
 def _abandon() -> None:

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from faye_sync.concurrency import Concurrency, Event as Flag, reentrant_lock
+from faye_sync.concurrency import THREADS, Concurrency, Event as Flag, reentrant_lock
 from faye_sync.driver.base import Driver
 from faye_sync.driver.frames import cut_reason
 from faye_sync.errors import ConnectionClosed, ProtocolError
@@ -87,6 +87,7 @@ class Link:
             if early:
                 self.incoming.feed(early)
         self.housekeeper.post(self._settle_in)
+        self.housekeeper.enroll(self)
 
     def is_open(self) -> bool:
         """True while messages flow both ways."""
@@ -309,6 +310,14 @@ class Link:
         """The process ends."""
         self.close(1001, "the server is going away", "shutdown")
 
+    def see_off(self, timeout: float) -> None:
+        """Wait so long, and no longer, for whoever keeps the last frame from leaving.
+
+        Only a thread is interrupted while it holds the lock; a greenlet that
+        holds it waits for a peer that takes nothing."""
+        if self.world is THREADS:
+            self.outgoing.flush_within(timeout)
+
     def abandon(self) -> None:
         """This is a forked child: close the copy, say nothing to the peer.
 
@@ -347,7 +356,7 @@ class Link:
 
     def _settle_in(self) -> None:
         # An end that came with the request is acted on at the first tick without an owner.
-        self.housekeeper.look_after(self)
+        self.housekeeper.heat(self)
         self.liveness.begin()
 
     def _awaits_owner(self, ending: Event) -> bool:

@@ -204,6 +204,12 @@ class Outgoing:
             self._was_stalled = False
             self._owner.drained()
 
+    def flush_within(self, timeout: float) -> None:
+        """Write what is queued and the kernel takes, waiting so long for a sender to be done."""
+        if self.writing_lock.acquire(True, at_most(timeout)):
+            self.writing_lock.release()
+            self.flush()
+
     def end(self) -> bool:
         """Write what is left and end this direction; False while something is left."""
         self.flush()

@@ -135,7 +135,7 @@ def test_an_armed_descriptor_is_told_once(housekeeper):
 def test_an_owner_without_progress_is_found_within_two_ticks(housekeeper):
     kept = Kept()
     began = time.monotonic()
-    housekeeper.post(lambda: housekeeper.look_after(kept))
+    housekeeper.post(lambda: housekeeper.heat(kept))
     assert kept.neglects.get(timeout=PATIENCE) - began < 2 * TICK + 5.0
     housekeeper.post(lambda: housekeeper.let_go(kept))
 
@@ -143,7 +143,7 @@ def test_an_owner_without_progress_is_found_within_two_ticks(housekeeper):
 def test_an_owner_with_progress_is_left_alone(housekeeper):
     kept = Kept()
     asked = Queue()
-    housekeeper.post(lambda: housekeeper.look_after(kept))
+    housekeeper.post(lambda: housekeeper.heat(kept))
     deadline = time.monotonic() + 4 * TICK
     while time.monotonic() < deadline:
         kept.turn += 1
@@ -162,7 +162,7 @@ def test_it_sleeps_for_ever_when_nothing_is_due():
     idle.at(5, diary.note)
     assert 4 < idle._seconds_to_next() <= 5
     kept = Kept()
-    idle.look_after(kept)
+    idle.heat(kept)
     assert idle._seconds_to_next() <= TICK
     idle.let_go(kept)
     assert 4 < idle._seconds_to_next() <= 5

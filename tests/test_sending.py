@@ -241,6 +241,19 @@ def test_frames_of_many_threads_are_never_torn(way):
     assert all(sizes == expected for sizes in messages.values())
 
 
+def test_a_last_frame_waits_for_a_sender_who_is_about_to_be_done(way):
+    outgoing, _, peer, _ = way
+    outgoing.writing_lock.acquire()
+    outgoing.close(1001, "", after_backlog=False)
+    outgoing.flush_within(0.05)
+    assert not outgoing.has_closed
+    thread = threading.Thread(target=outgoing.flush_within, args=(20,))
+    thread.start()
+    outgoing.writing_lock.release()
+    thread.join(20)
+    assert peer.read_close() == (1001, "")
+
+
 def test_the_backlog_counts_octets_and_lets_one_large_message_pass():
     backlog = Backlog(100)
     assert backlog.put((print, ()), 500, ahead=0)

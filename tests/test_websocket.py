@@ -311,6 +311,17 @@ def test_an_object_that_was_answered_does_not_warn(how, caplog):
     assert caplog.text == ""
 
 
+def test_a_connection_is_told_of_the_end_of_the_process_from_its_first_moment(local):
+    housekeeper = housekeeper_of(THREADS)
+    reached, may_go_on = threading.Event(), threading.Event()
+    housekeeper.post(lambda: (reached.set(), may_go_on.wait(PATIENCE)))
+    reached.wait(PATIENCE)
+    ws = local.open()
+    assert ws._link in housekeeper.live
+    may_go_on.set()
+    local.peer.close()
+
+
 def test_a_connection_that_is_over_is_let_go_long_before_its_next_ping(local):
     ws = local.open(ping=3600)
     local.peer.send(closing(1000))
