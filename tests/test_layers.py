@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 # other, so the ground imports nothing.
 FLOORS = (
     ("errors", "events", "readiness", "_speedups"),
-    ("driver", "sse", "concurrency"),
+    ("driver", "sse", "concurrency", "environ"),
     ("transport", "origin", "terms"),
     ("housekeeping",),
     ("event_target",),
@@ -60,7 +60,7 @@ RESERVED = {
 }
 
 # Octets in, events out: these know no socket, thread or clock (those above are reserved anyway).
-PURE = ("errors", "events", "driver", "sse", "origin", "terms")
+PURE = ("errors", "events", "driver", "sse", "environ", "origin", "terms")
 IMPURE = ("time", "select", "selectors", "signal", "subprocess", "multiprocessing")
 
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}

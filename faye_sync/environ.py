@@ -1,0 +1,58 @@
+"""The WSGI environ of whatever a view hands over: an environ, or its framework's request.
+
+Looks only; no framework is imported. What is not WSGI at all is told apart
+from what is only the wrong object, because their cures differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# Attributes under which requests keep their environ, for the text of the error: Falcon's, Django's.
+_ELSEWHERE = ("env", "META")
+
+
+def environ_of(environ: Any) -> Mapping[str, Any]:
+    """Return the WSGI environ of a request object, or the environ itself.
+
+    Safe from any thread.
+
+    Args:
+        environ: A mapping, or an object whose environ is one.
+
+    Returns:
+        The environ.
+
+    Raises:
+        TypeError: There is none; the text says what to pass, or that the
+            request comes from an ASGI server.
+    """
+    scope = _scope_of(environ)
+    if scope is not None:
+        raise TypeError(
+            f"this is the scope of an ASGI server ({scope.get('type')!r}), and faye_sync works "
+            "under WSGI: run the application under a WSGI server (gunicorn with its gthread or "
+            "gevent worker, gevent.pywsgi, werkzeug), or use the WebSocket of the ASGI framework"
+        )
+    candidate = environ if isinstance(environ, Mapping) else getattr(environ, "environ", None)
+    if isinstance(candidate, Mapping):
+        return candidate
+    raise TypeError(
+        "faye_sync takes a WSGI environ or a request that has one, got "
+        f"{type(environ).__name__}{_hint(environ)}"
+    )
+
+
+def _scope_of(thing: Any) -> Mapping[str, Any] | None:
+    """Find an ASGI scope: the thing itself (a Starlette request is a mapping too), or its own."""
+    for candidate in (thing, getattr(thing, "scope", None)):
+        if isinstance(candidate, Mapping) and "asgi" in candidate and "type" in candidate:
+            return candidate
+    return None
+
+
+def _hint(thing: Any) -> str:
+    for name in _ELSEWHERE:
+        if isinstance(getattr(thing, name, None), Mapping):
+            return f"; pass its {name}"
+    return ""
