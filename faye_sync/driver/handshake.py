@@ -94,7 +94,31 @@ def _check_upgrade(environ: Mapping[str, Any]) -> Refusal | None:
         text = f"A proxy removed the Upgrade header of this request. For nginx, set: {_NGINX}"
     else:
         text = "This URL speaks WebSocket: open it with a WebSocket client, not as a page."
-    return Refusal(426, text, _ADVICE)
+    return Refusal(426, f"{text}{_flask_hint(environ)}", _ADVICE)
+
+
+def _flask_hint(environ: Mapping[str, Any]) -> str:
+    """Tell of a Flask route that no WebSocket request will ever reach.
+
+    Flask answers 400 to those before the view, so a page request is the only
+    one whose answer can say so. A route that has a second rule for WebSocket
+    requests, beside the one for pages, is as it should be.
+    """
+    rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
+    routes = getattr(rule, "map", None)
+    if rule is None or routes is None or getattr(rule, "websocket", None) is not False:
+        return ""
+    if any(other.websocket and _is_twin(rule, other) for other in routes.iter_rules()):
+        return ""
+    return (
+        " This Flask route lacks websocket=True, so Flask itself answers 400 to a WebSocket "
+        f"client: write @app.route({_shown(rule.rule)}, websocket=True)."
+    )
+
+
+def _is_twin(rule: Any, other: Any) -> bool:
+    """Tell whether two rules lead to the same view, or from the same address."""
+    return bool(other.endpoint == rule.endpoint or other.rule == rule.rule)
 
 
 def _check_connection(environ: Mapping[str, Any]) -> Refusal | None:
