@@ -8,9 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# Attributes under which requests keep their environ, for the text of the error: Falcon's, Django's.
-_ELSEWHERE = ("env", "META")
-
 
 def environ_of(environ: Any) -> Mapping[str, Any]:
     """Return the WSGI environ of a request object, or the environ itself.
@@ -52,7 +49,5 @@ def _scope_of(thing: Any) -> Mapping[str, Any] | None:
 
 
 def _hint(thing: Any) -> str:
-    for name in _ELSEWHERE:
-        if isinstance(getattr(thing, name, None), Mapping):
-            return f"; pass its {name}"
-    return ""
+    # Falcon's request has its environ under another name.
+    return "; pass its env" if isinstance(getattr(thing, "env", None), Mapping) else ""
