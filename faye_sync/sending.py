@@ -275,7 +275,7 @@ class Outgoing:
 
     def _take_back(self, octets: bytes, sent: int, earlier: int) -> None:
         """Undo a send that came too late, unless part of it has left."""
-        if sent > earlier:
+        if sent + self._stream.committed > earlier:
             self._owner.torn()
         else:
             self._tail = octets[sent:earlier]

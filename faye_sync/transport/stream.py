@@ -21,6 +21,8 @@ class Stream(Protocol):
     """What a connection reads from and writes to."""
 
     error: OSError | None
+    # Octets that send_now() refused and must be given first when it is called again.
+    committed: int
 
     def fileno(self) -> int:
         """The descriptor, or -1 once closed."""
@@ -57,41 +59,24 @@ class Stream(Protocol):
         """Give up the descriptor; never while another thread may be in it."""
 
 
-class BlockingStream:
-    """A Stream for threads: recv waits in the kernel."""
+class SocketStream:
+    """What every Stream on a socket has: the waiting, and the ends.
 
-    _world: Concurrency = THREADS
+    Calls PlainSocket's methods by name, because a server's object may have been
+    made to lead elsewhere."""
 
-    def __init__(self, sock: PlainSocket) -> None:
-        sock.setblocking(True)
+    committed = 0
+
+    def __init__(self, sock: PlainSocket, world: Concurrency) -> None:
         self._sock = sock
-        self._fd = sock.fileno()
+        self._fd = PlainSocket.fileno(sock)
+        self._world = world
         # Any thread may shut down, and must not do so to another connection of the same number.
         self._descriptor_lock = reentrant_lock()
         self.error: OSError | None = None
 
     def fileno(self) -> int:
-        return self._sock.fileno()
-
-    def recv(self) -> bytes:
-        try:
-            return self._sock.recv(CHUNK)
-        except OSError as error:
-            return self._ended(error)
-
-    def recv_now(self) -> bytes | None:
-        try:
-            return self._sock.recv(CHUNK, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            return self._ended(error)
-
-    def send_now(self, data: bytes | memoryview) -> int:
-        try:
-            return self._sock.send(data, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return 0
+        return PlainSocket.fileno(self._sock)
 
     def wait_readable(self, timeout: float | None) -> bool:
         return self._world.wait_readable(self._fd, timeout)
@@ -110,7 +95,15 @@ class BlockingStream:
 
     def close(self) -> None:
         with self._descriptor_lock:
-            self._sock.close()
+            PlainSocket.close(self._sock)
+
+    def _recv_raw(self) -> bytes | None:
+        try:
+            return PlainSocket.recv(self._sock, CHUNK, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            return self._ended(error)
 
     def _ended(self, error: OSError) -> bytes:
         self.error = error
@@ -119,10 +112,33 @@ class BlockingStream:
     def _shut_down(self, how: int) -> None:
         try:
             with self._descriptor_lock:
-                self._sock.shutdown(how)
+                PlainSocket.shutdown(self._sock, how)
         except OSError as error:
             # ENOTCONN or EBADF: the peer, or close(), was first; the end is reached all the same.
             self.error = self.error or error
+
+
+class BlockingStream(SocketStream):
+    """A Stream for threads: recv waits in the kernel."""
+
+    def __init__(self, sock: PlainSocket, world: Concurrency = THREADS) -> None:
+        super().__init__(sock, world)
+        sock.setblocking(True)
+
+    def recv(self) -> bytes:
+        try:
+            return self._sock.recv(CHUNK)
+        except OSError as error:
+            return self._ended(error)
+
+    def recv_now(self) -> bytes | None:
+        return self._recv_raw()
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        try:
+            return self._sock.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
 
 
 class CooperativeStream(BlockingStream):
@@ -131,9 +147,8 @@ class CooperativeStream(BlockingStream):
     A plain socket, not gevent's: gevent's send waits whatever its flags say."""
 
     def __init__(self, sock: PlainSocket, world: Concurrency) -> None:
-        super().__init__(sock)
+        super().__init__(sock, world)
         sock.setblocking(False)
-        self._world = world
 
     def recv(self) -> bytes:
         self._world.breathe()

@@ -164,8 +164,8 @@ def test_without_a_free_descriptor_the_server_keeps_all_it_had(pair):
     [
         pytest.param({}, id="nothing"),
         pytest.param({"wsgi.input": io.BytesIO()}, id="body-in-memory"),
-        pytest.param({"werkzeug.socket": object(), "wsgi.input": object()}, id="body-wrapped"),
-        pytest.param({"gunicorn.socket": object(), "wsgi.input": None}, id="body-replaced"),
+        pytest.param({"werkzeug.socket": object(), "wsgi.input": object()}, id="body-replaced"),
+        pytest.param({"gunicorn.socket": object(), "wsgi.input": None}, id="body-removed"),
     ],
 )
 def test_a_server_that_shows_no_socket_is_named_with_the_cure(environ):

@@ -1,0 +1,178 @@
+"""Where each WSGI server keeps the client's socket, and what it has read ahead.
+
+One small function per server, tried in the order of PROBES: it looks at the
+environ, changes nothing, and gives None where the server is another."""
+
+from __future__ import annotations
+
+import importlib
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from faye_sync.errors import HijackError
+
+Environ = Mapping[str, Any]
+
+# How deep the server's own file may lie in what middlewares made of wsgi.input, and under which
+# names: those of cheroot, eventlet and gevent; Werkzeug; Django 4; wsgiref.validate.
+_DEPTH = 5
+_WRAPPED = ("rfile", "_stream", "stream", "input")
+
+
+def _nothing() -> None:
+    """Most servers take a 101 for an answer."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The client's socket, still in the server's hands.
+
+    Attributes:
+        sock: The server's socket object.
+        read_ahead: Takes the octets that the server read past the request; called
+            once the socket leads nowhere, so that it finds nothing else.
+        end_call: Tells the server that the call needs no answer of its.
+    """
+
+    sock: Any
+    read_ahead: Callable[[], bytes]
+    end_call: Callable[[], None] = _nothing
+
+
+def _werkzeug(environ: Environ) -> Found | None:
+    sock, reader = environ.get("werkzeug.socket"), _reader(environ)
+    return Found(sock, partial(_buffered, reader)) if sock is not None and reader else None
+
+
+def _gunicorn(environ: Environ) -> Found | None:
+    sock = environ.get("gunicorn.socket")
+    for layer in _layers(environ.get("wsgi.input")):
+        unreader = follow(layer, "reader.unreader")
+        if sock is not None and unreader is not None:
+            return Found(sock, partial(_unread, unreader))
+    return None
+
+
+def _eventlet(environ: Environ) -> Found | None:
+    body = environ.get("eventlet.input")
+    if body is None or not hasattr(body, "get_socket"):
+        return None
+    reader = next(_readers(body), None)
+    return Found(body.get_socket(), partial(_buffered, reader), _leave_eventlet)
+
+
+def _waitress(environ: Environ) -> Found | None:
+    channel = follow(environ.get("waitress.client_disconnected"), "__self__")
+    if channel is None:
+        return None
+    if len(channel.requests) > 1:
+        # What came behind the request has been parsed, so its octets are gone.
+        raise HijackError(
+            "waitress has taken what the client sent behind its request for another request; "
+            "a WebSocket client has to wait for the 101 before it sends (RFC 6455 4.1)"
+        )
+    return Found(channel.socket, partial(_unparsed, channel))
+
+
+def _uwsgi(environ: Environ) -> Found | None:
+    if "uwsgi.version" not in environ:
+        return None
+    # A module of the server's executable: there is nothing to install, and no other way to it.
+    uwsgi = importlib.import_module("uwsgi")
+    _check_uwsgi(uwsgi.opt)
+    return Found(Descriptor(uwsgi.connection_fd(), _hub_of(uwsgi)), bytes)
+
+
+def _buffered_reader(environ: Environ) -> Found | None:
+    # gevent.pywsgi and its gunicorn worker, wsgiref, Django's runserver, cheroot.
+    for reader in _readers(environ.get("wsgi.input")):
+        sock = follow(reader, "raw._sock")
+        if sock is not None:
+            return Found(sock, partial(_buffered, reader))
+    return None
+
+
+PROBES: tuple[Callable[[Environ], Found | None], ...] = (
+    _werkzeug,
+    _gunicorn,
+    _eventlet,
+    _waitress,
+    _uwsgi,
+    _buffered_reader,
+)
+
+
+class Descriptor:
+    """A connection of which the server shows the number only."""
+
+    type = socket.SOCK_STREAM
+
+    def __init__(self, fd: int, hub: Any) -> None:
+        self._fd = fd
+        self.hub = hub
+
+    def fileno(self) -> int:
+        return self._fd
+
+
+def follow(thing: Any, path: str) -> Any:
+    """Get an attribute of an attribute; None where one is missing."""
+    for name in path.split("."):
+        thing = getattr(thing, name, None)
+    return thing
+
+
+def _layers(thing: Any) -> Iterator[Any]:
+    """Yield wsgi.input, and what it is wrapped around, from the outside in."""
+    for _ in range(_DEPTH):
+        if thing is None:
+            return
+        yield thing
+        inner = (getattr(thing, name, None) for name in _WRAPPED)
+        # Django 5 keeps only the method.
+        thing = next(filter(None, inner), None) or follow(thing, "_read.__self__")
+
+
+def _readers(thing: Any) -> Iterator[Any]:
+    return (layer for layer in _layers(thing) if hasattr(layer, "peek") and hasattr(layer, "read1"))
+
+
+def _reader(environ: Environ) -> Any:
+    return next(_readers(environ.get("wsgi.input")), None)
+
+
+def _buffered(reader: Any) -> bytes:
+    """Take what a buffered reader holds; where that is nothing, peek() sees the dead end."""
+    held = reader.peek(1)
+    return bytes(reader.read1(len(held))) if held else b""
+
+
+def _unread(unreader: Any) -> bytes:
+    octets: bytes = unreader.buf.getvalue()
+    unreader.buf = type(unreader.buf)()
+    return octets
+
+
+def _unparsed(channel: Any) -> bytes:
+    request, channel.request = channel.request, None
+    return b"" if request is None else bytes(request.header_plus)
+
+
+def _leave_eventlet() -> None:
+    importlib.import_module("eventlet.wsgi").WSGI_LOCAL.already_handled = True
+
+
+def _hub_of(uwsgi: Any) -> Any:
+    return importlib.import_module("gevent").get_hub() if uwsgi.loop == "gevent" else None
+
+
+def _check_uwsgi(options: Mapping[str, Any]) -> None:
+    if "http" in options and "http-websockets" not in options:
+        raise HijackError("uWSGI's router holds WebSocket frames back; add --http-websockets")
+    if not {"enable-threads", "threads"} & options.keys():
+        raise HijackError(
+            "uWSGI runs no other Python thread than its own; add --enable-threads or --threads 4"
+        )

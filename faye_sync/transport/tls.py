@@ -1,0 +1,123 @@
+"""A TLS connection that a server opened and the library owns.
+
+Two threads that are in OpenSSL with one object corrupt it, so every call on it
+is under one lock and never waits; what waits, waits for the descriptor. A
+record that the kernel did not take is committed: OpenSSL wants those very
+octets again before any other."""
+
+from __future__ import annotations
+
+import time
+from _socket import socket as PlainSocket
+from ssl import SSLEOFError, SSLWantReadError, SSLWantWriteError, SSLZeroReturnError
+from typing import Any
+
+from faye_sync.concurrency import Concurrency, reentrant_lock
+from faye_sync.transport.stream import CHUNK, SocketStream
+
+# Octets of the largest record (RFC 8446 5.1): a read gives no more, and leaves nothing pending.
+RECORD = 16384
+
+
+class TlsStream(SocketStream):
+    """A Stream over the TLS object of a server, for threads and greenlets alike."""
+
+    def __init__(self, sock: PlainSocket, tls: Any, world: Concurrency) -> None:
+        super().__init__(sock, world)
+        PlainSocket.setblocking(sock, False)
+        self._tls = tls
+        # Guards the TLS object with what its last call left behind; never held over a wait.
+        # Reentrant, because a signal handler may close what its thread is in.
+        self._tls_lock = reentrant_lock()
+        # Decrypted by a wait, for the recv that follows; the reader's alone.
+        self._held: bytes | None = None
+        self._is_ending = False
+        # OpenSSL answers some records itself (RFC 8446 4.6.3), and may lack the room for that.
+        self._reading_wants_room = False
+        self.committed = 0
+
+    def take_pending(self) -> bytes:
+        """Take what OpenSSL has decrypted and the server has not read."""
+        pieces = []
+        with self._tls_lock:
+            while count := self._tls.pending():
+                pieces.append(self._tls.read(count))
+        return b"".join(pieces)
+
+    def recv(self) -> bytes:
+        self._world.breathe()
+        while (data := self.recv_now()) is None:
+            self._wait_for_record(None)
+        return data
+
+    def recv_now(self) -> bytes | None:
+        held, self._held = self._held, None
+        if held is not None:
+            return held
+        return self._recv_raw() if self._is_ending else self._read()
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        octets, sent = memoryview(data), 0
+        with self._tls_lock:
+            while sent < len(octets):
+                record = octets[sent : sent + RECORD]
+                try:
+                    sent += self._tls.write(record)
+                except (SSLWantWriteError, SSLWantReadError):
+                    self.committed = len(record)
+                    return sent
+                self.committed = 0
+        return sent
+
+    def wait_readable(self, timeout: float | None) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self._held is None:
+            self._held = self._read()
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if self._held is None and not self._wait_for_record(left):
+                return False
+        return True
+
+    def wait_any(self, other: int, timeout: float | None) -> bool:
+        if self._held is None:
+            self._held = self._read()
+        return self._held is not None or super().wait_any(other, timeout)
+
+    def end_writing(self) -> None:
+        self._is_ending = True
+        try:
+            with self._tls_lock:
+                self._tls.shutdown()
+        except SSLWantReadError:
+            # Our close_notify is on its way, and nobody waits for the peer's.
+            self._held = None
+        except OSError as error:
+            self.error = self.error or error
+        super().end_writing()
+
+    def _read(self) -> bytes | None:
+        """Take what is there, up to a chunk: None if nothing, empty at the end."""
+        pieces: list[bytes] = []
+        with self._tls_lock:
+            self._reading_wants_room = False
+            try:
+                while sum(map(len, pieces)) < CHUNK:
+                    pieces.append(self._tls.read(RECORD))
+                    if len(pieces[-1]) < RECORD:
+                        break
+            except SSLWantReadError:
+                return b"".join(pieces) or None
+            except SSLWantWriteError:
+                self._reading_wants_room = True
+                return b"".join(pieces) or None
+            except (SSLEOFError, SSLZeroReturnError):
+                # Without a close_notify too: RFC 6455 has an end of its own.
+                return b"".join(pieces)
+            except OSError as error:
+                return b"".join(pieces) or self._ended(error)
+        return b"".join(pieces)
+
+    def _wait_for_record(self, timeout: float | None) -> bool:
+        if self._reading_wants_room:
+            return self.wait_writable(timeout)
+        return super().wait_readable(timeout)
