@@ -50,6 +50,9 @@ class Kept(Protocol):
     def say_goodbye(self) -> None:
         """The process ends: close with 1001, without waiting."""
 
+    def lingers(self, overdue: float) -> bool:
+        """Whether the process should go on for this, so many seconds after its time."""
+
     def see_off(self, timeout: float) -> None:
         """Wait so long, and no longer, for whoever keeps the last frame from leaving."""
 
@@ -120,6 +123,11 @@ class Housekeeper:
         self._hot.pop(kept, None)
         self.live.discard(kept)
         self.forget(kept.fileno())
+
+    def say_goodbye(self) -> None:
+        """Close all connections with 1001, without waiting."""
+        for kept in list(self.live):
+            kept.say_goodbye()
 
     def abandon(self) -> None:
         """Give up, in a forked child, copies that belong to the parent.
@@ -212,8 +220,19 @@ def housekeeper_of(world: Concurrency) -> Housekeeper:
     return housekeeper
 
 
+def all_kept() -> list[Kept]:
+    """Return the connections of all worlds. Safe from any thread."""
+    return [kept for housekeeper in list(_housekeepers.values()) for kept in list(housekeeper.live)]
+
+
+def say_goodbye_soon() -> None:
+    """Have all connections closed with 1001, each at home. Safe in a signal handler."""
+    for housekeeper in list(_housekeepers.values()):
+        housekeeper.post(housekeeper.say_goodbye)
+
+
 def _say_goodbye() -> None:
-    live = [kept for housekeeper in list(_housekeepers.values()) for kept in list(housekeeper.live)]
+    live = all_kept()
     for kept in live:
         kept.say_goodbye()
     deadline = time.monotonic() + GOODBYE

@@ -310,6 +310,11 @@ class Link:
         """The process ends."""
         self.close(1001, "the server is going away", "shutdown")
 
+    def lingers(self, overdue: float) -> bool:
+        """Whether the process should go on for this, so many seconds after its time."""
+        linger = self.terms.linger
+        return self.is_open() and (linger is None or overdue < linger)
+
     def see_off(self, timeout: float) -> None:
         """Wait so long, and no longer, for whoever keeps the last frame from leaving.
 

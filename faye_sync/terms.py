@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from faye_sync.errors import ConfigurationError
 
 # Whether 0 seconds make sense: never to wait does, to ping all the time does not.
-_SECONDS = {"ping": False, "pong_timeout": False, "send_timeout": True, "close_timeout": True}
+_SECONDS = {
+    "ping": False,
+    "pong_timeout": False,
+    "send_timeout": True,
+    "close_timeout": True,
+    "linger": True,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,7 @@ class Terms:
         send_timeout: Seconds that a send may wait; None for ever.
         close_timeout: Seconds that the peer has to answer a close; None for ever.
         max_queue: Octets that may wait unsent, and again unread.
+        linger: Seconds that a process whose time is over goes on for it; None for ever.
 
     Raises:
         ConfigurationError: One of them cannot work.
@@ -31,6 +38,7 @@ class Terms:
     send_timeout: float | None = 30.0
     close_timeout: float | None = 10.0
     max_queue: int = 2**24
+    linger: float | None = 0.0
 
     def __post_init__(self) -> None:
         for name, may_be_zero in _SECONDS.items():

@@ -19,6 +19,7 @@ from faye_sync.concurrency import leaf_lock
 from faye_sync.connection import Connection
 from faye_sync.driver.handshake import Refusal, check_headers, is_websocket, refusal
 from faye_sync.driver.versions import server_driver
+from faye_sync.environ import environ_of
 from faye_sync.errors import ConfigurationError, ConnectionClosed
 from faye_sync.events import CloseEvent, ErrorEvent
 from faye_sync.housekeeping import housekeeper_of
@@ -26,6 +27,7 @@ from faye_sync.link import Link
 from faye_sync.origin import Origins, refuse_origin
 from faye_sync.readiness import READ
 from faye_sync.reading import Style
+from faye_sync.shutdown import hold
 from faye_sync.terms import Terms, check_octets
 from faye_sync.transport.hijack import Taken, drain, find, take
 
@@ -58,6 +60,9 @@ class WebSocket(Connection):
         max_queue: Octets that may wait unsent, and again unread.
         detach: True insists on leaving the WSGI call at once, False stays in
             it; None leaves it where the server allows.
+        linger: Seconds that gunicorn may have to wait for this connection before
+            it replaces a worker that has served its max_requests; None for as
+            long as it is open. The worker serves on meanwhile.
 
     Raises:
         ConfigurationError: An option cannot work.
@@ -79,8 +84,9 @@ class WebSocket(Connection):
         close_timeout: float | None = 10.0,
         max_queue: int = 2**24,
         detach: bool | None = None,
+        linger: float | None = 0.0,
     ) -> None:
-        super().__init__(Terms(ping, pong_timeout, send_timeout, close_timeout, max_queue))
+        super().__init__(Terms(ping, pong_timeout, send_timeout, close_timeout, max_queue, linger))
         check_octets("max_length", max_length)
         self.environ = environ_of(environ)
         self._detach = _checked_detach(detach)
@@ -277,6 +283,7 @@ class WebSocket(Connection):
             taken.far_end.close()
             raise
         self._linked(link)
+        hold(link)
         self._watch_call(taken)
 
     def _refuse(self, refused: Refusal) -> None:
@@ -335,26 +342,6 @@ class WebSocket(Connection):
             self._finish()
         else:
             link.world.spawn(f"faye-sync-{self.id}-end", lambda: self._tell_of_end(link))
-
-
-def environ_of(environ: Any) -> Mapping[str, Any]:
-    """Return the WSGI environ of a request object, or the environ itself.
-
-    Args:
-        environ: A mapping, or an object whose environ is one.
-
-    Returns:
-        The environ.
-
-    Raises:
-        TypeError: There is none.
-    """
-    candidate = environ if isinstance(environ, Mapping) else getattr(environ, "environ", None)
-    if isinstance(candidate, Mapping):
-        return candidate
-    raise TypeError(
-        f"WebSocket takes a WSGI environ or a request that has one, got {type(environ).__name__}"
-    )
 
 
 def _pairs(headers: HeaderPairs | None) -> tuple[tuple[str, str], ...]:

@@ -23,7 +23,7 @@ FLOORS = (
     ("driver", "sse", "concurrency", "environ"),
     ("transport", "origin", "terms"),
     ("housekeeping",),
-    ("event_target",),
+    ("event_target", "shutdown"),
     ("sending",),
     ("receiving",),
     ("farewell", "liveness", "watching"),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import socket
-import ssl
 import threading
 import time
 import weakref
@@ -128,14 +126,6 @@ def test_an_unknown_server_is_named_with_the_cure(local):
 def test_http_2_is_refused_with_the_cure(local):
     with pytest.raises(HijackError, match=r"switch HTTP/2 off"):
         WebSocket({**local.environ, "SERVER_PROTOCOL": "HTTP/2"})
-
-
-def test_a_tls_socket_is_refused_with_the_cure(local):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    left, right = socket.socketpair()
-    tls = context.wrap_socket(left, server_side=True, do_handshake_on_connect=False)
-    with tls, right, pytest.raises(HijackError, match=r"end TLS in a proxy"):
-        WebSocket({**local.environ, "werkzeug.socket": tls})
 
 
 def test_a_bad_request_is_answered_even_there(local):
