@@ -6,7 +6,6 @@ What it returns is kept as the result of that name, with how the connection ende
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import threading
 import time
@@ -14,12 +13,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from faye_sync import ConnectionClosed, WebSocket, broadcast
-from tests.support.app import QUESTIONS, options_of
+from tests.support.app import QUESTIONS, Page, json_page, options_of
 
 PATIENCE = 30.0  # seconds to wait for what should come soon
 BIG = 2**26  # octets, more than any socket's buffers take
 
-if os.environ.get("TEST_SERVER") == "gevent-unpatched":
+if os.environ.get("TEST_SERVER", "").startswith("gevent-unpatched"):
     import gevent
     from gevent.event import Event
 
@@ -236,13 +235,13 @@ ACTIONS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
+def respond(environ: dict) -> WebSocket | Page:
     path = environ["PATH_INFO"]
     if path in QUESTIONS:
-        return answer(QUESTIONS[path](), start_response)
+        return json_page(QUESTIONS[path]())
     _, what, name = path.split("/")
     if what in ACTIONS:
-        return answer(ACTIONS[what](name), start_response)
+        return json_page(ACTIONS[what](name))
     ws = WebSocket(environ, **options_of(environ))
     if what == "room":
         join_room(ws, name)
@@ -250,9 +249,8 @@ def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
         be_busy(ws, name)
     else:
         perform(ws, what, name)
-    return ws(environ, start_response)
+    return ws
 
 
-def answer(value: Any, start_response: Callable) -> list[bytes]:
-    start_response("200 OK", [("Content-Type", "application/json")])
-    return [json.dumps(value).encode()]
+def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
+    return respond(environ)(environ, start_response)

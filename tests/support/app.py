@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -197,17 +198,39 @@ def options_of(environ: dict) -> dict:
     return {name: OPTIONS[name](text) for name, text in query.items() if name in OPTIONS}
 
 
-def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
+# --- the application ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Page:
+    """An answer that is no WebSocket."""
+
+    body: bytes
+    content_type: str
+
+    def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Type", self.content_type)])
+        return [self.body]
+
+
+def json_page(value: object) -> Page:
+    return Page(json.dumps(value).encode(), "application/json")
+
+
+def respond(environ: dict) -> WebSocket | Page:
+    """Answer a request, in plain WSGI or in a view of a framework."""
     path = environ["PATH_INFO"]
     if path in QUESTIONS:
-        start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(QUESTIONS[path]()).encode()]
+        return json_page(QUESTIONS[path]())
     _, style, what = path.split("/")
     ws = WebSocket(environ, **options_of(environ))
     if style in MISTAKES:
         MISTAKES[style](ws)
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b"a page"]
+        return Page(b"a page", "text/plain")
     note_close(ws, query_of(environ).get("note"))
     STYLES[style](ws, what)
-    return ws(environ, start_response)
+    return ws
+
+
+def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
+    return respond(environ)(environ, start_response)

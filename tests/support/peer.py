@@ -12,6 +12,9 @@ import socket
 import struct
 import time
 from collections.abc import Iterable
+from typing import NamedTuple
+
+from tests.support.certificates import client_context
 
 PATIENCE = 20.0  # seconds to wait for what should come at once
 
@@ -63,6 +66,35 @@ def request(
     return f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode()
 
 
+class TlsAddress(NamedTuple):
+    """Host and port of a server that speaks TLS."""
+
+    host: str
+    port: int
+
+
+Address = tuple[str, int] | TlsAddress | str
+"""Host and port, with TLS or without, or the path of a Unix socket."""
+
+
+def connect(address: Address, timeout: float = PATIENCE) -> socket.socket:
+    """Connect, with the TLS handshake where the address says so."""
+    if isinstance(address, str):
+        sock = socket.socket(socket.AF_UNIX)
+    else:
+        sock = socket.create_connection(tuple(address), timeout)
+    try:
+        sock.settimeout(timeout)
+        if isinstance(address, str):
+            sock.connect(address)
+        if isinstance(address, TlsAddress):
+            return client_context().wrap_socket(sock, server_hostname=address.host)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 class Refused(Exception):
     """The server answered something else than 101; head and body tell what."""
 
@@ -78,7 +110,7 @@ class Peer:
 
     def __init__(
         self,
-        address: tuple[str, int],
+        address: Address,
         path: str,
         *,
         early: bytes = b"",
@@ -87,13 +119,16 @@ class Peer:
         send_buffer: int | None = None,
     ) -> None:
         """Connect and shake hands; early leaves in the same segment as the request."""
-        self.sock = socket.create_connection(address, PATIENCE)
+        self.sock = connect(address)
+        self._tcp = self.sock.family != socket.AF_UNIX
         try:
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tcp:
+                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if send_buffer is not None:
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
             self._held = bytearray()
-            self.sock.sendall(request(path, address[1], headers, without=without) + early)
+            port = address[1] if self._tcp else 80
+            self.sock.sendall(request(path, port, headers, without=without) + early)
             self.head = self._read_head()
         except BaseException:
             self.sock.close()
@@ -119,7 +154,8 @@ class Peer:
             raise TimeoutError("the library sent nothing in time")
         self.sock.settimeout(remaining)
         # A server with a tiny send buffer waits for each acknowledgement; a late one is 40 ms.
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        if self._tcp:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         piece = self.sock.recv(65536)
         if not piece:
             raise EOFError(f"the connection ended; unread were {bytes(self._held[:200])!r}")

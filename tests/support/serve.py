@@ -1,17 +1,28 @@
 """Serve a WSGI application on an inherited listening socket: a process of tests/support/servers.py.
 
     python tests/support/serve.py werkzeug module:name 3
+    python tests/support/serve.py werkzeug-tls module:name 3 chain.pem key.pem
 
-gevent patches the process before anything else is imported, as its users do."""
+gevent and eventlet patch the process before anything else is imported, as their users do."""
 
 import sys
 
-if __name__ == "__main__" and sys.argv[1] == "gevent":
+if __name__ == "__main__" and sys.argv[1] in {"gevent", "gevent-tls"}:
     from gevent.monkey import patch_all
 
     patch_all()
 
+if __name__ == "__main__" and sys.argv[1] in {"eventlet", "eventlet-tls"}:
+    import warnings
+
+    # It says of itself that it is deprecated.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from eventlet import monkey_patch
+
+    monkey_patch()
+
 import faulthandler
+import os
 import signal
 import socket
 from importlib import import_module
@@ -19,38 +30,105 @@ from importlib import import_module
 faulthandler.register(signal.SIGUSR1)
 
 
-def werkzeug(app, fd):
-    serve_werkzeug(app, fd, threaded=True)
+def werkzeug(app, fd, *tls):
+    serve_werkzeug(app, fd, threaded=True, ssl_context=tls or None)
 
 
 def werkzeug_single(app, fd):
     serve_werkzeug(app, fd, threaded=False)
 
 
-def serve_werkzeug(app, fd, threaded):
+def werkzeug_unix(app, fd):
+    path = socket.socket(fileno=os.dup(fd)).getsockname()
+    serve_werkzeug(app, fd, host=f"unix://{path}", threaded=True)
+
+
+def serve_werkzeug(app, fd, host="127.0.0.1", **options):
     from werkzeug.serving import make_server
 
-    make_server("127.0.0.1", 0, app, threaded=threaded, fd=fd).serve_forever()
+    make_server(host, 0, app, fd=fd, **options).serve_forever()
 
 
-def gevent(app, fd):
+def gevent(app, fd, *tls):
     from gevent.pywsgi import WSGIServer
     from gevent.socket import socket as gevent_socket
 
     listener = gevent_socket(socket.AF_INET, socket.SOCK_STREAM, fileno=fd)
-    WSGIServer(listener, app).serve_forever()
+    WSGIServer(
+        listener, app, **dict(zip(("certfile", "keyfile"), tls, strict=False))
+    ).serve_forever()
+
+
+def wsgiref(app, fd, *mixins):
+    from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+    server_class = type("Server", (*mixins, WSGIServer), {"daemon_threads": True})
+    server = server_class(("127.0.0.1", 0), WSGIRequestHandler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = socket.socket(fileno=fd)
+    server.server_address = server.socket.getsockname()
+    server.server_name, server.server_port = server.server_address
+    server.setup_environ()
+    server.set_app(app)
+    server.serve_forever()
+
+
+def wsgiref_threading(app, fd):
+    from socketserver import ThreadingMixIn
+
+    wsgiref(app, fd, ThreadingMixIn)
+
+
+def cheroot(app, fd, *tls):
+    from cheroot.ssl.builtin import BuiltinSSLAdapter
+    from cheroot.wsgi import Server
+
+    server = Server(("127.0.0.1", 0), app, numthreads=4)
+    if tls:
+        server.ssl_adapter = BuiltinSSLAdapter(*tls)
+    # Its way to inherit a listening socket is systemd's: descriptor 3.
+    os.dup2(fd, 3)
+    os.environ["LISTEN_PID"] = str(os.getpid())
+    server.safe_start()
+
+
+def waitress(app, fd):
+    from waitress import create_server
+
+    create_server(app, sockets=[socket.socket(fileno=fd)], threads=4).run()
+
+
+def eventlet(app, fd, *tls):
+    import eventlet.wsgi
+    from eventlet.green.socket import socket as green_socket
+
+    listener = green_socket(socket.AF_INET, socket.SOCK_STREAM, fileno=fd)
+    if tls:
+        listener = eventlet.wrap_ssl(listener, certfile=tls[0], keyfile=tls[1], server_side=True)
+    eventlet.wsgi.server(listener, app)
 
 
 SERVERS = {
     "werkzeug": werkzeug,
     "werkzeug-single": werkzeug_single,
+    "werkzeug-unix": werkzeug_unix,
+    "werkzeug-tls": werkzeug,
     "gevent": gevent,
     "gevent-unpatched": gevent,
+    "gevent-tls": gevent,
+    "gevent-unpatched-tls": gevent,
+    "wsgiref": wsgiref,
+    "wsgiref-threading": wsgiref_threading,
+    "cheroot": cheroot,
+    "cheroot-tls": cheroot,
+    "waitress": waitress,
+    "eventlet": eventlet,
+    "eventlet-tls": eventlet,
 }
 
 if __name__ == "__main__":
-    _, server, target, descriptor = sys.argv
+    _, server, target, descriptor, *tls = sys.argv
     module, _, name = target.partition(":")
     # A bare SIGTERM would end the process without its exit hooks.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    SERVERS[server](getattr(import_module(module), name), int(descriptor))
+    SERVERS[server](getattr(import_module(module), name), int(descriptor), *tls)

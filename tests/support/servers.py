@@ -1,57 +1,48 @@
-"""WSGI servers as real processes, each on a listening socket that this process made.
+"""WSGI servers as real processes: those of the table in tests/support/kinds.py.
 
-The socket is bound to a free loopback port before the server starts, so its address is known at
-once, and whoever connects early waits in the kernel's queue: nothing here polls."""
+Most inherit a listening socket that this process made, so the address is known at once, and whoever
+connects early waits in the kernel's queue. The others bind by themselves and are waited for by the
+line of their log that says where. Nothing here polls."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
+from email.message import Message
+from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-import requests
+from tests.support.kinds import ROOT, SERVERS, Kind
+from tests.support.output import Output
+from tests.support.peer import Address, TlsAddress, connect
 
-ROOT = Path(__file__).resolve().parents[2]
+__all__ = ["ROOT", "SERVERS", "Kind", "Page", "Server", "serve"]
+
+START = 60.0  # seconds until a server that binds by itself says where
 END = 20.0  # seconds that a server may take to end when it is told to
 REQUEST = 20.0  # seconds that an ordinary request may take
 
-Command = Callable[[str, int], list[str]]
 
+@dataclass(frozen=True)
+class Page:
+    """An answer of HTTP; its names are those of requests.Response."""
 
-def _gunicorn(*options: str) -> Command:
-    def command(app: str, fd: int) -> list[str]:
-        # As a real deployment has it: GUNICORN's own heartbeat files, its own signals, one worker.
-        fixed = ("--bind", f"fd://{fd}", "--no-control-socket", "--graceful-timeout", "3")
-        return [sys.executable, "-m", "gunicorn", *fixed, *options, app]
+    status_code: int
+    headers: Message
+    content: bytes
 
-    return command
+    @property
+    def text(self) -> str:
+        return self.content.decode()
 
-
-def _script(name: str) -> Command:
-    def command(app: str, fd: int) -> list[str]:
-        return [sys.executable, str(ROOT / "tests" / "support" / "serve.py"), name, app, str(fd)]
-
-    return command
-
-
-SERVERS: dict[str, Command] = {
-    "werkzeug": _script("werkzeug"),
-    "werkzeug-single": _script("werkzeug-single"),
-    "gunicorn-gthread": _gunicorn("--worker-class", "gthread", "--threads", "4"),
-    "gunicorn-gthread-2": _gunicorn("--worker-class", "gthread", "--threads", "2"),
-    "gunicorn-gevent": _gunicorn("--worker-class", "gevent"),
-    "gevent": _script("gevent"),
-    "gevent-unpatched": _script("gevent-unpatched"),
-}
-"""By name: the command that serves an application, "module:name", on an inherited descriptor."""
-
-GREENLETS = ("gunicorn-gevent", "gevent", "gevent-unpatched")
+    def json(self) -> Any:
+        return json.loads(self.content)
 
 
 @dataclass
@@ -62,18 +53,30 @@ class Server:
     port: int
     process: subprocess.Popen[bytes]
     log_path: Path
+    kind: Kind | None = None
+    output: Output | None = None
 
     @property
-    def address(self) -> tuple[str, int]:
-        return ("127.0.0.1", self.port)
+    def address(self) -> Address:
+        """Where a Peer connects: host and port, with TLS where it is, or the path of a socket."""
+        if self.kind and self.kind.unix:
+            return str(self.log_path.with_suffix(".sock"))
+        return TlsAddress("127.0.0.1", self.port) if self.tls else ("127.0.0.1", self.port)
+
+    @property
+    def tls(self) -> bool:
+        return bool(self.kind and self.kind.tls)
 
     def ws(self, path: str) -> str:
-        return f"ws://127.0.0.1:{self.port}{path}"
+        return f"{'wss' if self.tls else 'ws'}://127.0.0.1:{self.port}{path}"
 
-    def get(self, path: str, timeout: float = REQUEST) -> requests.Response:
+    def get(self, path: str, timeout: float = REQUEST) -> Page:
         """Ask for a page, on a connection of its own."""
-        url = f"http://127.0.0.1:{self.port}{path}"
-        return requests.get(url, timeout=timeout, headers={"Connection": "close"})
+        http = HTTPConnection("127.0.0.1", self.port)
+        with connect(self.address, timeout) as http.sock:
+            http.request("GET", path, headers={"Connection": "close"})
+            with http.getresponse() as answer:
+                return Page(answer.status, answer.headers, answer.read())
 
     def ask(self, path: str, timeout: float = REQUEST) -> Any:
         """Ask the application for something it answers in JSON."""
@@ -83,13 +86,22 @@ class Server:
 
     def log(self) -> str:
         """What the process wrote so far, on both of its outputs."""
+        if self.output:
+            self.output.copy()
         return self.log_path.read_text(errors="replace")
+
+    def send_signal(self, how: int) -> None:
+        """Send what ends or reloads the server to whom its users would send it."""
+        if self.kind and self.kind.by_group:
+            os.killpg(self.process.pid, how)
+        else:
+            self.process.send_signal(how)
 
     def stop(self, how: int = signal.SIGTERM) -> str:
         """End the process, with all that it started; returns the whole log."""
         try:
             if self.process.poll() is None:
-                self.process.send_signal(how)
+                self.send_signal(how)
             self.process.wait(END)
         finally:
             self._kill_the_rest()
@@ -103,6 +115,8 @@ class Server:
             return
         finally:
             self.process.wait()
+            if self.output:
+                self.output.close()
 
     def __enter__(self) -> Server:
         return self
@@ -120,40 +134,69 @@ def serve(
 
     Args:
         name: A key of SERVERS.
-        app: "module:name" of a WSGI application, importable from the repository's root.
+        app: "module:name" of a WSGI application, importable from the repository's root. Django's
+            servers call `respond` of that module instead (tests/support/django_site.py).
         folder: Where its log goes.
-        send_buffer: SO_SNDBUF of every connection, in octets.
+        send_buffer: SO_SNDBUF of every connection, in octets; not where the server binds by itself.
         environ: Variables for the process.
     """
-    with socket.socket() as listener:
+    kind = SERVERS[name] if isinstance(SERVERS[name], Kind) else Kind(SERVERS[name])
+    variables = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "DJANGO_SETTINGS_MODULE": "tests.support.django_site",
+        "TEST_SERVER": name,
+        "TEST_APP": app,
+        **environ,
+    }
+    if kind.bound:
+        assert send_buffer is None, f"{name} binds by itself"
+        return _binding(name, kind, app, folder, variables)
+    return _inheriting(name, kind, app, folder, variables, send_buffer)
+
+
+def _inheriting(
+    name: str, kind: Kind, app: str, folder: Path, environ: dict[str, str], send_buffer: int | None
+) -> Server:
+    with socket.socket(socket.AF_UNIX if kind.unix else socket.AF_INET) as listener:
         if send_buffer is not None:
             # What the listening socket has, those of its connections inherit.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-        listener.bind(("127.0.0.1", 0))
+        listener.bind(str(folder / f"{name}-0.sock") if kind.unix else ("127.0.0.1", 0))
         listener.listen(1024)
-        port = listener.getsockname()[1]
-        return Server(name, port, *_start(name, app, listener.fileno(), folder, port, environ))
+        port = 0 if kind.unix else listener.getsockname()[1]
+        log_path = folder / f"{name}-{port}.log"
+        fd = listener.fileno()
+        with log_path.open("wb") as log:
+            process = _start(kind.command(app, fd), environ, log, fd)
+    return Server(name, port, process, log_path, kind)
+
+
+def _binding(name: str, kind: Kind, app: str, folder: Path, environ: dict[str, str]) -> Server:
+    log_path = folder / f"{name}.log"
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as log:
+        process = _start(kind.command(app, -1), environ, log)
+    server = Server(name, 0, process, log_path, kind, Output(reading, log_path, kind.bound))
+    try:
+        server.port = int(server.output.wait_for_match(START)[1])
+    except BaseException:
+        server.stop()
+        raise
+    return server
 
 
 def _start(
-    name: str, app: str, fd: int, folder: Path, port: int, environ: dict[str, str]
-) -> tuple[subprocess.Popen[bytes], Path]:
-    log_path = folder / f"{name}-{port}.log"
-    with log_path.open("wb") as log:
-        process = subprocess.Popen(
-            SERVERS[name](app, fd),
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(ROOT),
-                "PYTHONUNBUFFERED": "1",
-                "TEST_SERVER": name,
-                **environ,
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            pass_fds=(fd,),
-            start_new_session=True,
-        )
-    return process, log_path
+    command: list[str], environ: dict[str, str], log: IO[bytes], *descriptors: int
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        pass_fds=descriptors,
+        start_new_session=True,
+    )
