@@ -52,6 +52,7 @@ RESERVED = {
     "queue": ("concurrency",),
     "concurrent": ("concurrency",),
     "gevent": ("concurrency",),
+    "eventlet": ("concurrency", "transport"),
     "greenlet": ("concurrency",),
     "select": ("readiness", "concurrency", "transport"),
     "selectors": ("readiness", "concurrency", "transport"),

@@ -1,10 +1,10 @@
 """Threads or greenlets: the only folder that names either.
 
 Which of the two is a property of each connection, decided when its socket is
-known: a socket of gevent's, met on the thread of its hub, is served by
-greenlets; every other by threads, real ones even where gevent patched
-threading. Nothing here makes a lock at import time: one made before gevent
-patches the process would stop its hub."""
+known: a socket of gevent's or eventlet's, met on the thread of its hub, is
+served by greenlets; every other by threads, real ones even where threading is
+patched. Nothing here makes a lock at import time: one made before gevent or
+eventlet patches the process would stop its hub."""
 
 from __future__ import annotations
 

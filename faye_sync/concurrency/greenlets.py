@@ -47,7 +47,7 @@ class Greenlets:
     A real lock held across a switch would stop the whole hub."""
 
     def __init__(self, hub: Any) -> None:
-        self._hub = hub
+        self.hub = hub
         self._thread = hub.thread_ident
         self._get_ident = original("_thread", "get_ident")
         self._jobs: deque[Callable[[], object]] = deque()
@@ -105,7 +105,7 @@ class Greenlets:
 
             # A callback of the hub itself has nobody to give way to. Not sleep(0): of such greenlets
             # gevent runs 50 in a row before it looks at timers and sockets.
-            if gevent.getcurrent() is not self._hub:
+            if gevent.getcurrent() is not self.hub:
                 gevent.sleep(MOMENT)
             self._resumed_at = time.perf_counter()
 
@@ -134,8 +134,8 @@ class Greenlets:
         from gevent import Timeout
         from gevent.hub import Waiter
 
-        waiter = Waiter(self._hub)
-        watchers = [self._hub.loop.io(fd, events, ref=ref) for fd in fds]
+        waiter = Waiter(self.hub)
+        watchers = [self.hub.loop.io(fd, events, ref=ref) for fd in fds]
         limit = Timeout(timeout, False, ref=ref)
         self._waits[waiter] = (watchers, limit)
         try:

@@ -1,4 +1,4 @@
-"""Real locks, as they were before gevent patched anything."""
+"""Real locks, as they were before gevent or eventlet patched anything."""
 
 from __future__ import annotations
 
@@ -10,11 +10,26 @@ from faye_sync.concurrency.base import Lock
 
 
 def original(module: str, name: str) -> Any:
-    """Fetch name as it was before gevent patched module."""
+    """Fetch name as it was before gevent or eventlet patched module."""
+    # eventlet's first: it has a module of its own that nobody patches, where gevent that has
+    # patched nothing gives what it finds, be it eventlet's.
+    patcher = sys.modules.get("eventlet.patcher")
+    if patcher is not None:
+        return getattr(patcher.original(module), name)
     monkey = sys.modules.get("gevent.monkey")
-    if monkey is None:
-        return getattr(sys.modules[module], name)
-    return monkey.get_original(module, name)
+    if monkey is not None:
+        return monkey.get_original(module, name)
+    return getattr(sys.modules[module], name)
+
+
+def threading_is_patched() -> bool:
+    """Tell whether threading makes greenlets in this process."""
+    monkey = sys.modules.get("gevent.monkey")
+    patcher = sys.modules.get("eventlet.patcher")
+    return bool(
+        (monkey is not None and monkey.is_module_patched("threading"))
+        or (patcher is not None and patcher.is_monkey_patched("thread"))
+    )
 
 
 def leaf_lock() -> _thread.LockType:

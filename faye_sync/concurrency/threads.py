@@ -1,23 +1,22 @@
-"""Real threads, also in a process that gevent has patched."""
+"""Real threads, also in a process that gevent or eventlet has patched."""
 
 from __future__ import annotations
 
 import _thread
 import select
-import sys
 import threading
 from collections.abc import Callable
 
 from faye_sync.concurrency.base import Event, Lock
-from faye_sync.concurrency.locks import at_most, leaf_lock, original
+from faye_sync.concurrency.locks import at_most, leaf_lock, original, threading_is_patched
 from faye_sync.readiness import EpollPoller, Poller, PollPoller, milliseconds
 
 
 class ThreadEvent:
     """A flag for real threads, built from raw locks.
 
-    threading.Event cannot be had where gevent patched threading: its
-    condition would be made of gevent's locks."""
+    threading.Event cannot be had where threading is patched: its condition
+    would be made of gevent's or eventlet's locks."""
 
     def __init__(self) -> None:
         self._flag = False
@@ -62,8 +61,7 @@ class Threads:
         return ThreadEvent()
 
     def spawn(self, name: str, function: Callable[[], None]) -> None:
-        monkey = sys.modules.get("gevent.monkey")
-        if monkey is not None and monkey.is_module_patched("threading"):
+        if threading_is_patched():
             original("_thread", "start_new_thread")(function, ())
         else:
             threading.Thread(target=function, name=name, daemon=True).start()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from faye_sync.concurrency.base import Concurrency
+from faye_sync.concurrency.eventlets import Greenthreads, hub_of_this_thread, is_green
 from faye_sync.concurrency.greenlets import Greenlets
 from faye_sync.concurrency.locks import original
 from faye_sync.concurrency.threads import THREADS, ThreadEvent
 
 T = TypeVar("T")
 
-_greenlets: dict[int, Greenlets] = {}
+# By the thread whose hub they run on.
+_worlds: dict[int, Greenlets | Greenthreads] = {}
 
 
 def world_of(sock: object) -> Concurrency:
@@ -22,16 +24,23 @@ def world_of(sock: object) -> Concurrency:
         sock: The socket that the WSGI server reads.
 
     Returns:
-        The greenlets of this thread's hub when sock is gevent's, else threads.
+        The greenlets of this thread's hub when sock is gevent's or eventlet's, else threads.
     """
-    hub = getattr(sock, "hub", None)
     ident = original("_thread", "get_ident")()
-    if hub is None or getattr(hub, "thread_ident", None) != ident:
+    hub: Any
+    if is_green(sock):
+        kind: type[Greenlets | Greenthreads] = Greenthreads
+        hub = hub_of_this_thread()
+    else:
+        kind, hub = Greenlets, getattr(sock, "hub", None)
+        if getattr(hub, "thread_ident", None) != ident:
+            hub = None
+    if hub is None:
         return THREADS
-    greenlets = _greenlets.get(ident)
-    if greenlets is None or greenlets._hub is not hub:
-        greenlets = _greenlets[ident] = Greenlets(hub)
-    return greenlets
+    world = _worlds.get(ident)
+    if world is None or world.hub is not hub:
+        world = _worlds[ident] = kind(hub)
+    return world
 
 
 def call_home(world: Concurrency, function: Callable[[], T]) -> T:
