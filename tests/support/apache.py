@@ -1,0 +1,66 @@
+"""Apache with mod_wsgi as a process of its own: its own configuration, nothing of the system's."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sysconfig
+from pathlib import Path
+
+from tests.support.daemons import daemon, hold_a_port, spawn_until
+from tests.support.kinds import ROOT
+from tests.support.servers import Server
+
+MODULES = Path("/usr/lib/apache2/modules")
+READY = "resuming normal operations"
+
+CONFIGURATION = """
+ServerRoot "{folder}"
+DefaultRuntimeDir "{folder}"
+PidFile "{folder}/apache.pid"
+Mutex "file:{folder}" default
+ErrorLog /dev/stderr
+LogLevel notice
+ServerName 127.0.0.1
+Listen 127.0.0.1:{port}
+LoadModule mpm_prefork_module "{modules}/mod_mpm_prefork.so"
+LoadModule authz_core_module "{modules}/mod_authz_core.so"
+LoadModule wsgi_module "{modules}/mod_wsgi.so"
+StartServers 1
+MinSpareServers 1
+MaxSpareServers 1
+WSGIPythonPath "{root}:{packages}"
+WSGIApplicationGroup %{{GLOBAL}}
+WSGIScriptAlias / "{folder}/application.wsgi"
+<Location "/">
+    Require all granted
+</Location>
+"""
+
+# Apache refuses to serve as root. As nobody it may still read what root may: the repository and
+# the test's folder, wherever they are.
+AS_NOBODY = (
+    *("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"),
+    *("--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"),
+)
+
+
+def missing_mod_wsgi() -> str | None:
+    if daemon("apache2") is None:
+        return "no apache2 on the path"
+    return None if (MODULES / "mod_wsgi.so").exists() else f"no mod_wsgi.so in {MODULES}"
+
+
+def serve_mod_wsgi(app: str, folder: Path) -> Server:
+    """Start it with an application, "module:name", and wait until it listens."""
+    module, _, name = app.partition(":")
+    (folder / "application.wsgi").write_text(f"from {module} import {name} as application\n")
+    configuration = folder / "apache.conf"
+    with socket.socket() as holder:
+        port = hold_a_port(holder)
+        places = {"folder": folder, "modules": MODULES, "root": ROOT, "port": port}
+        packages = sysconfig.get_path("purelib")
+        configuration.write_text(CONFIGURATION.format(packages=packages, **places))
+        command = [daemon("apache2"), "-f", str(configuration), "-D", "FOREGROUND"]
+        as_user = AS_NOBODY if os.geteuid() == 0 else ()
+        return spawn_until(READY, [*as_user, *command], folder / "mod_wsgi.log", port=port)
