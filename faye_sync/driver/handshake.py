@@ -131,7 +131,8 @@ def _check_connection(environ: Mapping[str, Any]) -> Refusal | None:
 
 def _check_http_version(environ: Mapping[str, Any]) -> Refusal | None:
     found = environ.get("SERVER_PROTOCOL")
-    if found != "HTTP/1.0":
+    # eventlet says HTTP/1.0 of every request, whatever the client said.
+    if found != "HTTP/1.0" or "eventlet.input" in environ:
         return None
     text = f"A WebSocket needs HTTP/1.1, and this request came with {_shown(found)}."
     return Refusal(400, f"{text} Behind nginx, set: proxy_http_version 1.1;")

@@ -45,6 +45,9 @@ ACCEPTED = [
     pytest.param({"HTTP_CONNECTION": "UPGRADE,close"}, id="Connection in another case"),
     pytest.param({"HTTP_CONNECTION": " \tupgrade\t "}, id="Connection with space about it"),
     pytest.param({"SERVER_PROTOCOL": None}, id="a server that tells no HTTP version"),
+    pytest.param(
+        {"SERVER_PROTOCOL": "HTTP/1.0", "eventlet.input": "its input"}, id="eventlet says HTTP/1.0"
+    ),
     pytest.param({"CONTENT_LENGTH": ""}, id="empty Content-Length"),
     pytest.param({"CONTENT_LENGTH": "0"}, id="Content-Length 0"),
     pytest.param({"HTTP_ORIGIN": "http://elsewhere"}, id="any origin: judged elsewhere"),
