@@ -1,7 +1,8 @@
 """What the servers' tests have connections do: /deed/name?option=value, and GET /result/name.
 
 A deed is blocking code, run by start(function); its name is the test's own word for the connection.
-What it returns is kept as the result of that name, with how the connection ended."""
+What it returns is kept as the result of that name, with how the connection ended. The styles of
+tests/support/app.py are here too."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from faye_sync import ConnectionClosed, WebSocket, broadcast
-from tests.support.app import QUESTIONS, Page, json_page, options_of
+from tests.support import app
+from tests.support.app import MISTAKES, QUESTIONS, STYLES, Page, json_page, options_of
 
 PATIENCE = 30.0  # seconds to wait for what should come soon
 BIG = 2**26  # octets, more than any socket's buffers take
@@ -240,6 +242,8 @@ def respond(environ: dict) -> WebSocket | Page:
     if path in QUESTIONS:
         return json_page(QUESTIONS[path]())
     _, what, name = path.split("/")
+    if what in STYLES or what in MISTAKES:
+        return app.respond(environ)
     if what in ACTIONS:
         return json_page(ACTIONS[what](name))
     ws = WebSocket(environ, **options_of(environ))

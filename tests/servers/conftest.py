@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.support.servers import SERVERS, Server, serve
+from tests.support.servers import SERVERS, Kind, Server, serve
 
 APP = "tests.servers.app:application"
 names = itertools.count(1)
@@ -37,9 +37,44 @@ def name() -> str:
     return f"connection-{next(names)}"
 
 
-@pytest.fixture(params=list(SERVERS))
-def any_server(request: pytest.FixtureRequest, deeds: Callable[..., Server]) -> Server:
-    return deeds(request.param)
+@pytest.fixture(scope="session", params=SERVERS)
+def any_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """Each server of the table. pytest runs all tests of one before it starts the next."""
+    with serve(request.param, APP, tmp_path_factory.mktemp(request.param)) as server:
+        yield server
+
+
+@pytest.fixture
+def early_server(any_server: Server) -> Server:
+    """Each server that keeps octets which come in the segment of the request."""
+    return any_server
+
+
+@pytest.fixture
+def duplex_server(any_server: Server) -> Server:
+    """Each server that moves octets one way while those of the other way wait."""
+    return any_server
+
+
+NEEDS: dict[str, Callable[[Kind], bool]] = {
+    "early_server": lambda kind: kind.early,
+    "duplex_server": lambda kind: kind.duplex,
+}
+"""By fixture: whether a server can do what its tests are about."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Have no tests of what a server cannot do, as the table says."""
+    beyond = {item for item in items if is_beyond_its_server(item)}
+    items[:] = [item for item in items if item not in beyond]
+    config.hook.pytest_deselected(items=list(beyond))
+
+
+def is_beyond_its_server(item: pytest.Item) -> bool:
+    needs = [NEEDS[fixture] for fixture in NEEDS if fixture in getattr(item, "fixturenames", ())]
+    return any(not need(SERVERS[item.callspec.params["any_server"]]) for need in needs)
 
 
 @pytest.fixture(params=["werkzeug", "gunicorn-gthread", "gunicorn-gevent", "gevent"])

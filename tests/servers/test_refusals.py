@@ -16,13 +16,10 @@ BAD = [
 
 
 @pytest.mark.parametrize("headers, without, status, text", BAD)
-def test_a_bad_request_is_answered_with_the_cure(
-    any_server, started, headers, without, status, text
-):
-    server = started(any_server.name)
+def test_a_bad_request_is_answered_with_the_cure(any_server, headers, without, status, text):
     without_key = {"without": without} if without else {}
     with pytest.raises(Refused) as refused:
-        Peer(server.address, "/callbacks/echo", headers=headers.items(), **without_key)
+        Peer(any_server.address, "/callbacks/echo", headers=headers.items(), **without_key)
     assert refused.value.status == status
     if without != "Upgrade":
         assert text in refused.value.body
@@ -35,33 +32,30 @@ def test_a_bad_request_is_answered_with_the_cure(
 
 
 @pytest.mark.parametrize("style", ["callbacks", "start", "attached"])
-def test_a_page_request_is_told_to_upgrade_in_every_style(main_server, started, style):
-    answer = started(main_server.name).get(f"/{style}/echo")
+def test_a_page_request_is_told_to_upgrade_in_every_style(main_server, style):
+    answer = main_server.get(f"/{style}/echo")
     assert answer.status_code == 426
     assert answer.headers["Sec-WebSocket-Version"] == "13"
     assert "open it with a WebSocket client" in answer.text
 
 
-def test_reject_answers_with_the_status_headers_and_text_of_the_view(any_server, started):
-    server = started(any_server.name)
+def test_reject_answers_with_the_status_headers_and_text_of_the_view(any_server):
     with pytest.raises(Refused) as refused:
-        Peer(server.address, "/rejected/echo")
+        Peer(any_server.address, "/rejected/echo")
     assert refused.value.status == 401
     assert refused.value.body == b"who are you?"
     assert "www-authenticate: basic" in refused.value.head.lower()
 
 
-def test_the_connection_can_be_used_again_after_a_refusal(any_server, started):
-    server = started(any_server.name)
-    assert server.get("/callbacks/echo").status_code == 426
-    with Peer(server.address, "/callbacks/echo") as peer:
+def test_the_connection_can_be_used_again_after_a_refusal(any_server):
+    assert any_server.get("/callbacks/echo").status_code == 426
+    with Peer(any_server.address, "/callbacks/echo") as peer:
         peer.say("now properly")
         assert peer.read() == "now properly"
 
 
-def test_the_same_origin_is_let_in(main_server, started):
-    server = started(main_server.name)
-    origin = ("Origin", f"https://127.0.0.1:{server.port}")
-    with Peer(server.address, "/callbacks/echo", headers=[origin]) as peer:
+def test_the_same_origin_is_let_in(any_server):
+    origin = ("Origin", f"https://127.0.0.1:{any_server.port}")
+    with Peer(any_server.address, "/callbacks/echo", headers=[origin]) as peer:
         peer.say("hello")
         assert peer.read() == "hello"

@@ -209,7 +209,9 @@ class Page:
     content_type: str
 
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
-        start_response("200 OK", [("Content-Type", self.content_type)])
+        # Without a length the peer would wait for the end of a connection that is kept alive.
+        size = str(len(self.body))
+        start_response("200 OK", [("Content-Type", self.content_type), ("Content-Length", size)])
         return [self.body]
 
 

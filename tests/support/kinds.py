@@ -31,6 +31,7 @@ class Kind:
         unix: It listens on a Unix socket.
         runs: "threads", "gevent" or "eventlet".
         calls: How many WSGI calls run at once, so how many attached connections; None is no limit.
+        duplex: Octets go on in one direction while those of the other wait for room.
         early: Octets that come in the segment of the request are kept.
         detaches: callbacks and start give the call back to the server.
         bound: It binds by itself, and this finds its port in its log; "" inherits a socket.
@@ -45,6 +46,7 @@ class Kind:
     unix: bool = False
     runs: str = "threads"
     calls: int | None = None
+    duplex: bool = True
     early: bool = True
     detaches: bool = True
     bound: str = ""
@@ -139,7 +141,11 @@ SERVERS: dict[str, Kind] = {
         _worker("gthread", 4), "gunicorn, gthread worker", "gunicorn", calls=4, limits=_FOUR
     ),
     "gunicorn-gthread-2": Kind(
-        _worker("gthread", 2), "gunicorn, gthread worker, 2 threads", "gunicorn", calls=2
+        _worker("gthread", 2),
+        "gunicorn, gthread worker, 2 threads",
+        "gunicorn",
+        calls=2,
+        limits="an attached connection holds one of the two threads",
     ),
     "gunicorn-gthread-tls": Kind(
         _worker("gthread", 4, tls=True),
@@ -237,8 +243,10 @@ SERVERS: dict[str, Kind] = {
         "uWSGI, --http with --http-websockets",
         "pyuwsgi",
         calls=4,
+        duplex=False,
         early=False,
-        limits=f"{_FOUR}; without --http-websockets no message arrives",
+        limits=f"{_FOUR}; without --http-websockets no message arrives; the router moves octets one "
+        "way at a time: while the client does not read what waits for it, nothing of its arrives",
     ),
     "uwsgi-gevent": Kind(
         _uwsgi("--http-socket", "FD", "--gevent", "100", "--gevent-monkey-patch"),

@@ -163,9 +163,10 @@ def _inheriting(
         if send_buffer is not None:
             # What the listening socket has, those of its connections inherit.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-        listener.bind(str(folder / f"{name}-0.sock") if kind.unix else ("127.0.0.1", 0))
+        listener.bind(str(folder / f"{name}-80.sock") if kind.unix else ("127.0.0.1", 0))
         listener.listen(1024)
-        port = 0 if kind.unix else listener.getsockname()[1]
+        # The Host of a Unix socket's requests has no port.
+        port = 80 if kind.unix else listener.getsockname()[1]
         log_path = folder / f"{name}-{port}.log"
         fd = listener.fileno()
         with log_path.open("wb") as log:
