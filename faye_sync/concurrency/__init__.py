@@ -9,7 +9,9 @@ eventlet patches the process would stop its hub."""
 from __future__ import annotations
 
 from faye_sync.concurrency.base import Concurrency, Event, Lock
+from faye_sync.concurrency.greenlets import gevent_hub
 from faye_sync.concurrency.locks import at_most, leaf_lock, reentrant_lock
+from faye_sync.concurrency.main import is_main_thread
 from faye_sync.concurrency.threads import THREADS
 from faye_sync.concurrency.worlds import call_home, world_of
 
@@ -20,6 +22,8 @@ __all__ = [
     "Lock",
     "at_most",
     "call_home",
+    "gevent_hub",
+    "is_main_thread",
     "leaf_lock",
     "reentrant_lock",
     "world_of",

@@ -159,3 +159,10 @@ class Greenlets:
 
         while self._jobs:
             gevent.spawn(self._jobs.popleft())
+
+
+def gevent_hub() -> Any:
+    """Return this thread's hub, for a server on gevent that shows none of its sockets."""
+    import gevent
+
+    return gevent.get_hub()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from faye_sync.concurrency import gevent_hub
 from faye_sync.errors import HijackError
 
 Environ = Mapping[str, Any]
@@ -166,7 +167,7 @@ def _leave_eventlet() -> None:
 
 
 def _hub_of(uwsgi: Any) -> Any:
-    return importlib.import_module("gevent").get_hub() if uwsgi.loop == "gevent" else None
+    return gevent_hub() if uwsgi.loop == "gevent" else None
 
 
 def _check_uwsgi(options: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ import socket
 from _socket import socket as PlainSocket
 from typing import Any, Protocol
 
-from faye_sync.concurrency import THREADS, Concurrency, reentrant_lock
+from faye_sync.concurrency import THREADS, Concurrency, is_main_thread, reentrant_lock
 
 # A larger recv buffer costs ten times as much: malloc maps fresh pages for it.
 CHUNK = 65536
@@ -141,6 +141,18 @@ class BlockingStream(SocketStream):
             return 0
 
 
+class InterruptibleStream(BlockingStream):
+    """A BlockingStream that lets signal handlers run while the main thread waits.
+
+    gunicorn asks for SIGTERM to restart system calls: the kernel goes on with a
+    recv, and the handler would wait for the next octets. It never restarts a poll."""
+
+    def recv(self) -> bytes:
+        if is_main_thread():
+            self.wait_readable(None)
+        return super().recv()
+
+
 class CooperativeStream(BlockingStream):
     """A Stream for greenlets: the socket never blocks, the hub waits.
 
@@ -159,7 +171,9 @@ class CooperativeStream(BlockingStream):
 
 def open_stream(sock: PlainSocket, world: Concurrency) -> Stream:
     """Make the Stream that fits the world the connection lives in."""
-    return BlockingStream(sock) if world is THREADS else CooperativeStream(sock, world)
+    if world is not THREADS:
+        return CooperativeStream(sock, world)
+    return InterruptibleStream(sock) if is_main_thread() else BlockingStream(sock)
 
 
 def set_no_delay(sock: PlainSocket) -> None:

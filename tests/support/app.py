@@ -21,7 +21,15 @@ def number(text: str) -> float | int | None:
     return None if text == "none" else (float(text) if "." in text else int(text))
 
 
-NUMBERS = ("ping", "pong_timeout", "send_timeout", "close_timeout", "max_queue", "max_length")
+NUMBERS = (
+    "ping",
+    "pong_timeout",
+    "send_timeout",
+    "close_timeout",
+    "max_queue",
+    "max_length",
+    "linger",
+)
 OPTIONS: dict[str, Callable[[str], object]] = {
     **dict.fromkeys(NUMBERS, number),
     "protocols": lambda text: text.split(","),
