@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sysconfig
 from pathlib import Path
 
-from tests.support.daemons import daemon, hold_a_port, spawn_until
+from tests.support.daemons import daemon, hold_a_port, spawn_until, unprivileged
 from tests.support.kinds import ROOT
 from tests.support.servers import Server
 
@@ -37,13 +36,6 @@ WSGIScriptAlias / "{folder}/application.wsgi"
 </Location>
 """
 
-# Apache refuses to serve as root. As nobody it may still read what root may: the repository and
-# the test's folder, wherever they are.
-AS_NOBODY = (
-    *("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"),
-    *("--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"),
-)
-
 
 def missing_mod_wsgi() -> str | None:
     if daemon("apache2") is None:
@@ -62,5 +54,5 @@ def serve_mod_wsgi(app: str, folder: Path) -> Server:
         packages = sysconfig.get_path("purelib")
         configuration.write_text(CONFIGURATION.format(packages=packages, **places))
         command = [daemon("apache2"), "-f", str(configuration), "-D", "FOREGROUND"]
-        as_user = AS_NOBODY if os.geteuid() == 0 else ()
-        return spawn_until(READY, [*as_user, *command], folder / "mod_wsgi.log", port=port)
+        log_path = folder / "mod_wsgi.log"
+        return spawn_until(READY, unprivileged(command), log_path, port=port)
