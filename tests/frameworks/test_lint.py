@@ -1,0 +1,52 @@
+"""Middlewares that wrap what a server put into the environ, or hold back what is answered.
+
+The WebSocket is the same behind all of them, because the socket is found beneath the wrapping. The
+two that check an application have a word to say about the 101 that ends the call, which nobody
+reads: wsgiref's misses a Content-Type, Werkzeug's warns once that it misses a Content-Length."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.peer import TEXT, Peer, Refused, frame
+
+ONLY = ("lint",)
+MIDDLEWARES = ["lint", "profiler", "proxy-fix", "validator"]
+STYLES = ["callbacks", "start", "attached"]
+
+
+def expect_the_validators_complaint(site, middleware: str) -> None:
+    if middleware == "validator":
+        site.wait_for_traceback("AssertionError: No Content-Type header found")
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("middleware", MIDDLEWARES)
+def test_messages_come_back_and_no_octet_of_http_comes_after_the_close(site, middleware, style):
+    early = frame(TEXT, b"early")
+    with Peer(site.address, f"/{middleware}/{style}/echo", early=early) as peer:
+        assert peer.read() == "early"
+        peer.say("hello")
+        assert peer.read() == "hello"
+        assert peer.close() == (1000, "")
+    expect_the_validators_complaint(site, middleware)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("middleware", MIDDLEWARES)
+def test_a_refusal_reaches_the_client_and_nothing_is_wrong_with_it(site, middleware, style):
+    with pytest.raises(Refused) as refused:
+        Peer(site.address, f"/{middleware}/{style}/echo", headers=[("Origin", "http://evil")])
+    assert refused.value.status == 403
+    assert b"may not open a WebSocket" in refused.value.body
+    assert site.get("/hello").text == "hello"
+    assert "Warning" not in site.log()
+
+
+@pytest.mark.parametrize("middleware", MIDDLEWARES)
+def test_a_handler_that_raises_closes_with_1011_and_one_traceback(site, middleware):
+    with Peer(site.address, f"/{middleware}/attached/raise") as peer:
+        peer.say("go on")
+        assert peer.read() == "go on"
+        assert peer.answer_close() == (1011, "")
+    site.wait_for_traceback("Deliberate: the handler failed on purpose")
