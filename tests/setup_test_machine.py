@@ -7,14 +7,20 @@ Needs nothing but the standard library."""
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import sysconfig
+import threading
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,27 +48,113 @@ def report(name: str, cache: Path) -> bool:
     try:
         PARTS[name](cache)
     except NotToBeHad as why:
-        print(f"{name}: not to be had: {why}", flush=True)
+        print(f"{name}: not to be had: {why}\n", end="", flush=True)
         return False
-    print(f"{name}: ready", flush=True)
+    print(f"{name}: ready\n", end="", flush=True)
     return True
 
 
-def chromium(cache: Path) -> None:
-    """Chromium and its driver: what is there, else Debian's packages."""
-    if shutil.which("chromium") and shutil.which("chromedriver"):
+# --- Debian's packages --------------------------------------------------------------------------------
+
+
+def has(*commands: str) -> bool:
+    """Look for commands, daemons too, which are on the path of root alone."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    return all(shutil.which(command, path=path) for command in commands)
+
+
+def has_bjoern() -> bool:
+    importlib.invalidate_caches()
+    return find_spec("bjoern") is not None
+
+
+def can_build_bjoern() -> bool:
+    headers = (Path("/usr/include/ev.h"), Path(sysconfig.get_path("include"), "Python.h"))
+    return has("gcc") and all(header.exists() for header in headers)
+
+
+@dataclass(frozen=True)
+class FromDebian:
+    """What Debian's packages bring: whether it is there, else the packages."""
+
+    is_there: Callable[[], bool]
+    packages: tuple[str, ...]
+
+
+DEBIAN: dict[str, FromDebian] = {
+    "chromium": FromDebian(
+        lambda: has("chromium", "chromedriver"), ("chromium", "chromium-driver")
+    ),
+    "nginx": FromDebian(lambda: has("nginx"), ("nginx",)),
+    "mod_wsgi": FromDebian(
+        lambda: has("apache2") and Path("/usr/lib/apache2/modules/mod_wsgi.so").exists(),
+        ("apache2-bin", "libapache2-mod-wsgi-py3"),
+    ),
+    "bjoern": FromDebian(can_build_bjoern, ("gcc", "libc6-dev", "libev-dev", "python3-dev")),
+}
+
+
+def debian(name: str, cache: Path) -> None:
+    """Have what Debian's packages bring."""
+    if not DEBIAN[name].is_there():
+        install_packages(cache)
+        need(DEBIAN[name].is_there(), f"apt-get left none, see {cache / 'debian.log'}")
+
+
+def bjoern(cache: Path) -> None:
+    """bjoern, which is built here: pip finds no wheel, and it needs libev."""
+    if has_bjoern():
         return
-    need(shutil.which("apt-get"), "no chromium and chromedriver on the path, and no apt-get")
-    need(os.geteuid() == 0, "only root may apt-get install chromium chromium-driver")
-    log = cache / "chromium.log"
-    apt_get("update", log=log, timeout=180)
-    apt_get("install", "--yes", "--no-install-recommends", "chromium", "chromium-driver", log=log)
-    need(shutil.which("chromium") and shutil.which("chromedriver"), f"apt-get left none, see {log}")
+    debian("bjoern", cache)
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "bjoern>=3.2,<4")
+    run(*pip, log=cache / "bjoern.log", timeout=180)
+    need(has_bjoern(), f"pip left none, see {cache / 'bjoern.log'}")
+
+
+one_at_a_time = threading.Lock()
+installed: list[str | None] = []
+"""Why the packages were not to be had, or None, once that was tried."""
+
+
+def install_packages(cache: Path) -> None:
+    """Install the packages of all parts that are not there, once, and all with one call."""
+    with one_at_a_time:
+        if not installed:
+            installed.append(try_packages(cache))
+    need(installed[0] is None, str(installed[0]))
+
+
+def try_packages(cache: Path) -> str | None:
+    missing = [part.packages for part in DEBIAN.values() if not part.is_there()]
+    everything = [package for packages in missing for package in packages]
+    log = cache / "debian.log"
+    try:
+        need(shutil.which("apt-get"), "not on the path, and no apt-get")
+        need(os.geteuid() == 0, f"only root may apt-get install {' '.join(everything)}")
+        apt_get("update", log=log, timeout=180)
+        if not apt_get_install(everything, log):
+            # One that Debian does not have keeps apt-get from installing any.
+            for packages in missing:
+                apt_get_install(packages, log)
+    except NotToBeHad as why:
+        return str(why)
+    return None
+
+
+def apt_get_install(packages: Iterable[str], log: Path) -> bool:
+    try:
+        apt_get("install", "--yes", "--no-install-recommends", *packages, log=log)
+    except NotToBeHad:
+        return False
+    return True
 
 
 def apt_get(*arguments: str, log: Path, timeout: float = 420) -> None:
     wait_for_others = ("-q", "-o", "DPkg::Lock::Timeout=60")
     run("apt-get", *wait_for_others, *arguments, log=log, timeout=timeout)
+
+
+# --- the rest -----------------------------------------------------------------------------------------
 
 
 def ws(cache: Path) -> None:
@@ -87,7 +179,12 @@ def autobahn(cache: Path) -> None:
     run(sys.executable, str(script), folder, log=cache / "autobahn.log", timeout=420)
 
 
-PARTS: dict[str, Callable[[Path], None]] = {"chromium": chromium, "ws": ws, "autobahn": autobahn}
+PARTS: dict[str, Callable[[Path], None]] = {
+    **{name: partial(debian, name) for name in DEBIAN},
+    "bjoern": bjoern,
+    "ws": ws,
+    "autobahn": autobahn,
+}
 
 
 def need(condition: object, otherwise: str) -> None:
