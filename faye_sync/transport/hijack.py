@@ -7,7 +7,6 @@ read ahead (servers.py) is not lost."""
 from __future__ import annotations
 
 import os
-import socket
 from _socket import socket as PlainSocket
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faye_sync.concurrency import Concurrency, world_of
-from faye_sync.errors import HijackError
+from faye_sync.transport.no_socket import no_socket, shared_socket
 from faye_sync.transport.servers import PROBES, Found
 from faye_sync.transport.stream import Stream, open_stream, remote_address, set_no_delay
 from faye_sync.transport.swap import bury, dead_pair, replace
@@ -56,16 +55,14 @@ def find(environ: Environ) -> Found:
         HijackError: No way is known, or the connection cannot be taken over:
             the text names the server and what to run instead.
     """
+    shared = shared_socket(environ)
+    if shared is not None:
+        raise shared
     for probe in PROBES:
         found = probe(environ)
         if found is not None:
-            _check(environ, found.sock)
             return found
-    raise HijackError(
-        f"{_server(environ)} does not let an application take the client's socket; "
-        "run under gunicorn (gthread or gevent worker), gevent.pywsgi or werkzeug, "
-        "and pass the server's own environ, not one that a middleware rebuilt"
-    )
+    raise no_socket(environ)
 
 
 def take(found: Found) -> Taken:
@@ -131,15 +128,3 @@ def _swap_tls(sock: Any, world: Concurrency) -> Swapped:
 def _tls_of(sock: Any) -> Any:
     """The TLS object of a socket of ssl's, gevent's or eventlet's; None without TLS."""
     return getattr(sock, "_sslobj", None)
-
-
-def _check(environ: Environ, sock: Any) -> None:
-    if environ.get("SERVER_PROTOCOL") == "HTTP/2" or sock.type != socket.SOCK_STREAM:
-        raise HijackError(
-            f"{_server(environ)} carries this request on a {environ.get('SERVER_PROTOCOL')} "
-            "connection that is not the client's alone; switch HTTP/2 off behind the proxy"
-        )
-
-
-def _server(environ: Environ) -> str:
-    return str(environ.get("SERVER_SOFTWARE") or "this WSGI server")

@@ -6,7 +6,6 @@ environ, changes nothing, and gives None where the server is another."""
 from __future__ import annotations
 
 import importlib
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,9 @@ Environ = Mapping[str, Any]
 # names: those of cheroot, eventlet and gevent; Werkzeug; Django 4; wsgiref.validate.
 _DEPTH = 5
 _WRAPPED = ("rfile", "_stream", "stream", "input")
+
+# uWSGI's own name for it.
+_GEVENT = b"gevent"
 
 
 def _nothing() -> None:
@@ -83,8 +85,9 @@ def _uwsgi(environ: Environ) -> Found | None:
         return None
     # A module of the server's executable: there is nothing to install, and no other way to it.
     uwsgi = importlib.import_module("uwsgi")
-    _check_uwsgi(uwsgi.opt)
-    return Found(Descriptor(uwsgi.connection_fd(), _hub_of(uwsgi)), bytes)
+    _check_uwsgi(uwsgi)
+    hub = gevent_hub() if uwsgi.loop == _GEVENT else None
+    return Found(Descriptor(uwsgi.connection_fd(), hub), bytes)
 
 
 def _buffered_reader(environ: Environ) -> Found | None:
@@ -108,8 +111,6 @@ PROBES: tuple[Callable[[Environ], Found | None], ...] = (
 
 class Descriptor:
     """A connection of which the server shows the number only."""
-
-    type = socket.SOCK_STREAM
 
     def __init__(self, fd: int, hub: Any) -> None:
         self._fd = fd
@@ -166,14 +167,15 @@ def _leave_eventlet() -> None:
     importlib.import_module("eventlet.wsgi").WSGI_LOCAL.already_handled = True
 
 
-def _hub_of(uwsgi: Any) -> Any:
-    return gevent_hub() if uwsgi.loop == "gevent" else None
-
-
-def _check_uwsgi(options: Mapping[str, Any]) -> None:
-    if "http" in options and "http-websockets" not in options:
+def _check_uwsgi(uwsgi: Any) -> None:
+    options = uwsgi.opt.keys()
+    if {"http", "https"} & options and "http-websockets" not in options:
         raise HijackError("uWSGI's router holds WebSocket frames back; add --http-websockets")
-    if not {"enable-threads", "threads"} & options.keys():
+    if uwsgi.loop == _GEVENT:
+        return
+    if uwsgi.loop or "async" in options:
+        raise HijackError("of uWSGI's asynchronous modes only --gevent can wait for a socket")
+    if not {"enable-threads", "threads"} & options:
         raise HijackError(
             "uWSGI runs no other Python thread than its own; add --enable-threads or --threads 4"
         )

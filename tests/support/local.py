@@ -29,6 +29,7 @@ class LocalPeer(Peer):
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._held = bytearray()
+        self._tcp = True
         self.head = ""
 
     def read_head(self) -> str:
