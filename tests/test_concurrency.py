@@ -16,12 +16,13 @@ from faye_sync.concurrency import THREADS, call_home, world_of
 from faye_sync.concurrency.threads import ThreadEvent
 
 ROOT = Path(__file__).parents[1]
+WORLDS = {"gevent": "Greenlets", "eventlet": "Greenthreads"}
 PATIENCE = 60.0  # seconds for a script that should take one
 
 
-def run_script(script: str, *, patched: bool) -> str:
-    """Run a script under gevent in a process of its own; returns what it printed."""
-    first = "from gevent import monkey; monkey.patch_all()\n" if patched else ""
+def run_script(script: str, *, under: str = "gevent", patched: bool) -> str:
+    """Run a script with a hub in a process of its own; returns what it printed."""
+    first = f"from tests.support import under_{under} as hub\n" + "hub.patch()\n" * patched
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", first + textwrap.dedent(script)],
         cwd=ROOT,
@@ -71,8 +72,7 @@ def test_at_home_a_function_is_simply_called():
 
 
 def test_importing_the_library_makes_no_lock_and_starts_no_thread():
-    output = run_script(
-        """
+    script = """
         import _thread, sys, threading
         makers = []
         allocate = _thread.allocate_lock
@@ -87,21 +87,28 @@ def test_importing_the_library_makes_no_lock_and_starts_no_thread():
         from faye_sync.concurrency import leaf_lock
         leaf_lock()
         print(makers[-1])
-        """,
-        patched=False,
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
     )
-    assert output == "[] 1\nfaye_sync.concurrency.locks\n"
+    assert done.stdout == "[] 1\nfaye_sync.concurrency.locks\n"
 
+
+BOTH = pytest.mark.parametrize("under", WORLDS)
+PATCHED_OR_NOT = pytest.mark.parametrize("patched", [False, True], ids=["unpatched", "patched"])
 
 FOREIGN = """
-from gevent.socket import create_connection, socket
 from faye_sync.concurrency import call_home, world_of
-import gevent
 
-listener = socket()
+listener = hub.socket()
 listener.bind(("127.0.0.1", 0))
 listener.listen()
-client = gevent.spawn(create_connection, listener.getsockname())
+client = hub.spawn(hub.create_connection, listener.getsockname())
 sock, _ = listener.accept()
 world = world_of(sock)
 lock, flag = world.lock(), world.event()
@@ -116,28 +123,26 @@ def foreign():
         outcome.append(repr(error))
     world.post(flag.set)
 
-from gevent.monkey import get_original
-get_original("_thread", "start_new_thread")(foreign, ())
+hub.native(foreign)
 assert flag.wait(20)
 print(type(world).__name__, world.is_home(), outcome)
 """
 
 
-@pytest.mark.parametrize("patched", [False, True], ids=["unpatched", "patched"])
-def test_a_foreign_thread_has_its_work_done_at_the_hub(patched):
-    output = run_script(FOREIGN, patched=patched)
-    assert output == "Greenlets True [False, (True, True), \"KeyError('missing')\"]\n"
+@BOTH
+@PATCHED_OR_NOT
+def test_a_foreign_thread_has_its_work_done_at_the_hub(under, patched):
+    output = run_script(FOREIGN, under=under, patched=patched)
+    assert output == f"{WORLDS[under]} True [False, (True, True), \"KeyError('missing')\"]\n"
 
 
 TALK = """
-import threading
-from gevent.pywsgi import WSGIServer
-import gevent
-from gevent.monkey import get_original
 from faye_sync import WebSocket
-from tests.support.peer import Peer, frame, closing
+from tests.support.peer import Peer
 
 told = []
+world = hub.world()
+ended = world.event()
 
 def native(ws):
     told.append(ws.send("from a native thread"))
@@ -147,22 +152,18 @@ def native(ws):
     ws.close(4000, "done")
     told.append(ws.wait_closed(20))
     told.append(ws.join(20))
-    finished.send()
+    world.post(ended.set)
 
 def application(environ, start_response):
     ws = WebSocket(environ).accept()
-    get_original("_thread", "start_new_thread")(native, (ws,))
+    hub.native(native, ws)
     ended.wait(20)
     return ws(environ, start_response)
 
-finished = gevent.get_hub().loop.async_()
-ended = gevent.event.Event()
-finished.start(ended.set)
-server = WSGIServer(("127.0.0.1", 0), application, log=None)
-server.start()
+address = hub.serve(application)
 
 def client():
-    with Peer(("127.0.0.1", server.server_port), "/") as peer:
+    with Peer(address, "/") as peer:
         seen = [peer.read()]
         peer.say("to the native thread")
         seen += [peer.read_frame(), peer.read_frame()]
@@ -175,12 +176,13 @@ print(told)
 """
 
 
-@pytest.mark.parametrize("patched", [False, True], ids=["unpatched", "patched"])
-def test_a_native_thread_may_use_a_hubs_connection(patched):
+@BOTH
+@PATCHED_OR_NOT
+def test_a_native_thread_may_use_a_hubs_connection(under, patched):
     # Without patches the client's socket would block the hub, so it needs a thread of its own.
-    client = "client()" if patched else "gevent.get_hub().threadpool.apply(client)"
+    client = "client()" if patched else "hub.in_a_thread(client)"
     script = TALK.replace("CLIENT", client)
-    seen, told = run_script(script, patched=patched).splitlines()
+    seen, told = run_script(script, under=under, patched=patched).splitlines()
     assert seen.startswith("['from a native thread', (")
     assert "b'queued by a native thread'" in seen
     assert "(9, b'p')" in seen
@@ -189,9 +191,7 @@ def test_a_native_thread_may_use_a_hubs_connection(patched):
 
 
 FORK = """
-import os, sys
-import gevent
-from gevent.pywsgi import WSGIServer
+import os
 from faye_sync import WebSocket
 from tests.support.peer import Peer
 
@@ -210,15 +210,14 @@ def application(environ, start_response):
     return held[0](environ, start_response)
 
 parent = os.getpid()
-server = WSGIServer(("127.0.0.1", 0), application, log=None)
-server.start()
-with Peer(("127.0.0.1", server.server_port), "/") as peer:
+address = hub.serve(application)
+with Peer(address, "/") as peer:
     peer.say("before")
     print(peer.read())
     child = os.fork()
     if child == 0:
         # The hub goes on in the child, with all that waited in it.
-        gevent.sleep(1.0)
+        hub.sleep(1.0)
         ws = held[0]
         print(ws.closed, ws.send_nowait("from the child"), ws.join(1), flush=True)
         os._exit(0)
@@ -228,15 +227,13 @@ with Peer(("127.0.0.1", server.server_port), "/") as peer:
 """
 
 
-def test_a_child_forked_under_gevent_goes_on_and_leaves_the_parent_alone():
-    output = run_script(FORK, patched=True)
+@BOTH
+def test_a_child_forked_under_a_hub_goes_on_and_leaves_the_parent_alone(under):
+    output = run_script(FORK, under=under, patched=True)
     assert output.splitlines() == ["before", "True False True", "0", "after (1000, '')"]
 
 
 START = """
-import gevent
-from gevent.monkey import get_original
-from gevent.pywsgi import WSGIServer
 from faye_sync import WebSocket
 from tests.support.peer import Peer
 
@@ -257,25 +254,25 @@ def application(environ, start_response):
     ws = WebSocket(environ).accept()
     if how != "/function":
         ws.on("message", lambda event: ws.send(event.data))
-    get_original("_thread", "start_new_thread")(native, (ws, how))
+    hub.native(native, ws, how)
     ws.wait_closed(20)
-    return []
+    return ws(environ, start_response)
 
-server = WSGIServer(("127.0.0.1", 0), application, log=None)
-server.start()
+address = hub.serve(application)
 
 def client():
     for how in ("/listeners", "/function", "/run"):
-        with Peer(("127.0.0.1", server.server_port), how) as peer:
+        with Peer(address, how) as peer:
             peer.say("hello")
             print(how, peer.read(), peer.close(4000))
 
-gevent.get_hub().threadpool.apply(client)
+hub.in_a_thread(client)
 """
 
 
-def test_a_native_thread_may_start_a_hubs_connection():
-    output = run_script(START, patched=False)
+@BOTH
+def test_a_native_thread_may_start_a_hubs_connection(under):
+    output = run_script(START, under=under, patched=False)
     assert output.splitlines() == [
         f"/{how} hello (4000, '')" for how in ("listeners", "function", "run")
     ]

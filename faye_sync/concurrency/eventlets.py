@@ -35,9 +35,9 @@ def hub_of_this_thread() -> Any:
 class Wait:
     """One greenthread that waits, until the first of those who may end it does.
 
-    The others find it ended. eventlet collects callbacks before it runs them, so
-    removing one does not keep it from coming: it would resume the greenthread in
-    the midst of what it waits for next."""
+    The others find it ended. What is due in the same turn of the hub, a timer and
+    a raised flag, or two descriptors, comes all the same: it would resume the
+    greenthread in the midst of what it waits for next."""
 
     def __init__(self, hub: Any) -> None:
         import greenlet
