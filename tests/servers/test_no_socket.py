@@ -4,12 +4,14 @@ What is wrong with a request is said on these servers as on any other."""
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from http.client import HTTPResponse
 from importlib.util import find_spec
 
 import pytest
 
+from tests.support.apache import serve_proxy
 from tests.support.no_socket import REFUSERS, refusing
 from tests.support.parts import require
 from tests.support.peer import Peer, Refused, connect, request
@@ -82,6 +84,17 @@ def test_tornado_answers_nothing_to_an_error_that_nobody_catches_but_logs_it(ref
         sock.setblocking(False)
         with pytest.raises(BlockingIOError):
             sock.recv(1)
+
+
+def test_what_the_error_tells_of_mod_wsgi_works(refuser, deeds, tmp_path):
+    text = refused(refuser("mod_wsgi")).body.decode()
+    directive = re.search("ProxyPass .*", text)[0]
+    upstream = deeds("gunicorn-gthread")
+    directive = directive.replace("/path", "/").replace("8000", str(upstream.port))
+    with serve_proxy(directive, tmp_path) as apache, Peer(apache.address, "/start/echo") as peer:
+        peer.say("through Apache")
+        assert peer.read() == "through Apache"
+        assert peer.close() == (1000, "")
 
 
 BAD = [

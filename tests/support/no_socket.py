@@ -19,6 +19,7 @@ from tests.support.kinds import ROOT, Kind
 from tests.support.servers import Server
 
 APP = "tests.servers.no_socket_app:application"
+SCRIPT = str(ROOT / "tests" / "support" / "serve_no_socket.py")
 
 
 def no_command(app: str, fd: int) -> list[str]:
@@ -69,11 +70,10 @@ def inheriting(name: str, command: Command, *, tls: bool = False) -> Callable[[P
 
 
 def granian(folder: Path) -> Server:
-    """Start Granian on a Unix socket, the kind on which it listens before its worker is there."""
+    """Start Granian, which inherits no socket, on a Unix socket of its own."""
     log_path = folder / "granian.log"
-    where = ("--uds", str(log_path.with_suffix(".sock")))
-    command = python("-m", "granian", "--interface", "wsgi", *where, APP)
-    return spawn_until(r"Listening at: ", command, log_path, kind=Kind(no_command, unix=True))
+    command = python(SCRIPT, "granian", APP, str(log_path.with_suffix(".sock")))
+    return spawn_until("Spawning worker", command, log_path, kind=Kind(no_command, unix=True))
 
 
 def mod_wsgi(folder: Path) -> Server:
@@ -92,8 +92,7 @@ def with_tls(command: list[str]) -> list[str]:
 
 
 def script(name: str) -> Command:
-    own = str(ROOT / "tests" / "support" / "serve_no_socket.py")
-    return lambda fd: python(own, name, APP, str(fd))
+    return lambda fd: python(SCRIPT, name, APP, str(fd))
 
 
 def hypercorn(fd: int) -> list[str]:

@@ -3,10 +3,12 @@
 python tests/support/serve_no_socket.py tornado module:name 3
 """
 
+import os
 import signal
 import socket
 import sys
 from importlib import import_module
+from pathlib import Path
 
 
 def bjoern(app, listener):
@@ -38,12 +40,28 @@ def twisted(app, listener):
     reactor.run()
 
 
+def granian(target, path):
+    from granian import Granian
+
+    server = Granian(target, uds=Path(path), interface="wsgi")
+    # Its worker says that it has started before it listens; whoever connects then is refused.
+    server.on_startup(lambda: socket.socket(fileno=os.dup(server._sfd)).listen(1024))
+    server.serve()
+
+
 SERVERS = {"bjoern": bjoern, "tornado": tornado, "twisted": twisted}
 
-if __name__ == "__main__":
-    _, server, target, descriptor = sys.argv
+
+def main(server, target, place):
+    if server == "granian":
+        granian(target, place)
+        return
     module, _, name = target.partition(":")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    listener = socket.socket(fileno=int(descriptor))
+    listener = socket.socket(fileno=int(place))
     listener.setblocking(False)
     SERVERS[server](getattr(import_module(module), name), listener)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
