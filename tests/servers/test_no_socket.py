@@ -167,7 +167,7 @@ def ask():
     return ask
 
 
-@pytest.mark.parametrize("name", HTTP2)
+@pytest.mark.parametrize("name", [*HTTP2, "hypercorn-http2"])
 def test_a_handshake_over_http2_is_told_to_use_http1(refuser, ask, name):
     answer = ask(refuser(name).port, "/echo", HANDSHAKE)
     assert answer.status == 426

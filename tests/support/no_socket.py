@@ -123,10 +123,12 @@ REFUSERS: dict[str, Refuser] = {
         package("hypercorn"),
     ),
     "gunicorn-gthread-http2": Refuser(
-        inheriting("gunicorn-gthread-http2", gunicorn_http2("gthread"), tls=True), package("h2")
+        inheriting("gunicorn-gthread-http2", gunicorn_http2("gthread"), tls=True),
+        package("gunicorn.http2"),
     ),
     "gunicorn-gevent-http2": Refuser(
-        inheriting("gunicorn-gevent-http2", gunicorn_http2("gevent"), tls=True), package("h2")
+        inheriting("gunicorn-gevent-http2", gunicorn_http2("gevent"), tls=True),
+        package("gunicorn.http2"),
     ),
 }
 """By the name that tests use. Hypercorn refuses by itself, and HTTP/2 has no Upgrade."""
