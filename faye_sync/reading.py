@@ -36,6 +36,8 @@ class ReadingSide(Delivery):
         super().__init__()
         self._style = Style.OPEN
         self._is_started = False
+        # Who called start(function), and so leaves the reading to another.
+        self._starter: object = None
         # Held from the first start() or run() on; only ever tried.
         self._begun_lock = leaf_lock()
         # Held by whoever receives; only ever tried, so a real lock serves greenlets too.
@@ -101,8 +103,10 @@ class ReadingSide(Delivery):
         """Yield messages until the connection closes, however it closes.
 
         Raises:
-            RuntimeError: As for receive().
+            RuntimeError: As for receive(), and on the thread that called
+                start(function), which reads already.
         """
+        self._refuse_second_reader()
         while True:
             try:
                 message = self.receive()
@@ -139,6 +143,7 @@ class ReadingSide(Delivery):
             if function is None:
                 self._run_reader(lambda: self._serve(link))
             else:
+                self._starter, self._receiver = link.world.current(), None
                 self._run_reader(lambda: self._talk(link, function))
         except RuntimeError:
             # No thread could be started, so nobody will ever read.
@@ -221,6 +226,14 @@ class ReadingSide(Delivery):
         else:
             self._finished = link.world.event()
         return link
+
+    def _refuse_second_reader(self) -> None:
+        current = self._world().current()
+        if self._starter is not None and self._starter == current != self._receiver:
+            raise RuntimeError(
+                "the function of start() reads this connection, so it cannot be iterated here "
+                "(Bottle iterates what a view returns: return an empty answer with ws.status_code)"
+            )
 
     def _choose(self, style: Style) -> None:
         self._refuse_in_listener("receive()" if style is Style.BLOCKING else "start()")

@@ -36,6 +36,8 @@ HeaderPairs = Mapping[str, str] | Iterable[tuple[str, str]]
 
 logger = logging.getLogger("faye_sync")
 
+_EMPTY_TEXT = (("Content-Type", "text/plain"), ("Content-Length", "0"))
+
 
 class WebSocket(Connection):
     """The server's end of a WebSocket connection, made in a WSGI call.
@@ -188,7 +190,8 @@ class WebSocket(Connection):
         answer = self._finish_call()
         if answer is not None:
             return answer(dict(environ), start_response)
-        start_response("101 Switching Protocols", [])
+        # It goes nowhere; the headers are for middlewares that check what they let through.
+        start_response("101 Switching Protocols", [*_EMPTY_TEXT])
         return []
 
     def django_response(self) -> Any:
@@ -236,7 +239,11 @@ class WebSocket(Connection):
     @property
     def status_code(self) -> int:
         """Of the answer to the handshake: 101, or that of the refusal."""
-        return 101 if self._answer is None else self._answer.status_code
+        if self._answer is None:
+            return 101
+        # Where no more than a status can be returned, whoever asks for it answers with it.
+        self._reminder.detach()
+        return self._answer.status_code
 
     @property
     def remote_address(self) -> Any:
@@ -332,7 +339,7 @@ class WebSocket(Connection):
         if link.is_open():
             logger.warning(
                 "WebSocket %s on %s: the call ended without closing it, so it was closed with "
-                "1011; return the WebSocket from the view, or call close()",
+                "1011: the handler raised, or forgot to return the WebSocket or to call close()",
                 self.id,
                 self.environ.get("PATH_INFO", ""),
             )
@@ -360,8 +367,9 @@ def _checked_detach(detach: object) -> bool | None:
 
 def _remind(connection_id: str, path: str) -> None:
     logger.warning(
-        "WebSocket %s on %s was neither opened nor answered; return it from the view "
-        "(or return ws(environ, start_response) in plain WSGI)",
+        "WebSocket %s on %s was neither opened nor answered; return it from the view (Flask: "
+        "return ws; Django: return ws.django_response(); plain WSGI: return ws(environ, "
+        "start_response); where only a status can be returned: ws.status_code)",
         connection_id,
         path,
     )

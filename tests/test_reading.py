@@ -745,3 +745,12 @@ def test_an_error_event_of_a_listener_names_the_listener_and_its_error(local):
     assert event.error is mistake
     assert "a listener of message raised" in event.message
     local.peer.close()
+
+
+def test_the_thread_that_called_start_with_a_function_cannot_iterate_beside_it(local):
+    ws = local.open()
+    ws.start(lambda ws: ws.wait_closed(20))
+    with pytest.raises(RuntimeError, match=r"the function of start\(\) reads this connection"):
+        next(iter(ws))
+    assert local.peer.close() == (1000, "")
+    assert ws.join(20)

@@ -90,11 +90,19 @@ def _check_upgrade(environ: Mapping[str, Any]) -> Refusal | None:
         if upgrade.lower() == "websocket":
             return None
         text = f"This URL speaks WebSocket; the request's Upgrade header is {_shown(upgrade)}."
+    elif "HTTP_SEC_WEBSOCKET_KEY" in environ and _is_shared(environ):
+        protocol = _shown(environ["SERVER_PROTOCOL"])
+        text = f"A WebSocket needs HTTP/1.1 here, and this request came with {protocol}."
     elif "HTTP_SEC_WEBSOCKET_KEY" in environ:
         text = f"A proxy removed the Upgrade header of this request. For nginx, set: {_NGINX}"
     else:
         text = "This URL speaks WebSocket: open it with a WebSocket client, not as a page."
     return Refusal(426, f"{text}{_flask_hint(environ)}", _ADVICE)
+
+
+def _is_shared(environ: Mapping[str, Any]) -> bool:
+    """Whether other requests share the connection; Upgrade does not exist there."""
+    return str(environ.get("SERVER_PROTOCOL")).startswith(("HTTP/2", "HTTP/3"))
 
 
 def _flask_hint(environ: Mapping[str, Any]) -> str:

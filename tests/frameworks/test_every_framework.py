@@ -71,7 +71,7 @@ def test_a_view_that_forgets_to_return_the_connection_closes_it_and_says_so(site
     with Peer(site.address, "/mistakes/forgotten") as peer:
         peer.say("hello")
         assert peer.answer_close() == (1011, "")
-    site.wait_for_log("return the WebSocket from the view, or call close")
+    site.wait_for_log("forgot to return the WebSocket or to call close")
     expect_the_frameworks_own(site)
 
 

@@ -66,7 +66,7 @@ def test_a_view_that_forgets_to_return_the_connection_closes_it_and_says_so(any_
         peer.say("hello")
         assert peer.answer_close() == (1011, "")
     log = any_server.log()[len(before) :]
-    assert log.count("return the WebSocket from the view, or call close()") == 1
+    assert log.count("forgot to return the WebSocket or to call close()") == 1
     assert "Traceback" not in log
 
 
