@@ -30,6 +30,15 @@ from importlib import import_module
 faulthandler.register(signal.SIGUSR1)
 
 
+def end(*_):
+    """End with the exit hooks, which a bare SIGTERM would leave out."""
+    end.was_told = True
+    sys.exit(0)
+
+
+end.was_told = False
+
+
 def werkzeug(app, fd, *tls):
     serve_werkzeug(app, fd, threaded=True, ssl_context=tls or None)
 
@@ -62,8 +71,15 @@ def gevent(app, fd, *tls):
 def wsgiref(app, fd, *mixins):
     from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-    server_class = type("Server", (*mixins, WSGIServer), {"daemon_threads": True})
-    server = server_class(("127.0.0.1", 0), WSGIRequestHandler, bind_and_activate=False)
+    class Server(*mixins, WSGIServer):
+        daemon_threads = True
+
+        def service_actions(self):
+            # wsgiref goes on with the next request when a call is left by SystemExit.
+            if end.was_told:
+                sys.exit(0)
+
+    server = Server(("127.0.0.1", 0), WSGIRequestHandler, bind_and_activate=False)
     server.socket.close()
     server.socket = socket.socket(fileno=fd)
     server.server_address = server.socket.getsockname()
@@ -129,6 +145,5 @@ SERVERS = {
 if __name__ == "__main__":
     _, server, target, descriptor, *tls = sys.argv
     module, _, name = target.partition(":")
-    # A bare SIGTERM would end the process without its exit hooks.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, end)
     SERVERS[server](getattr(import_module(module), name), int(descriptor), *tls)
