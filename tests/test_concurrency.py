@@ -233,6 +233,43 @@ def test_a_child_forked_under_a_hub_goes_on_and_leaves_the_parent_alone(under):
     assert output.splitlines() == ["before", "True False True", "0", "after (1000, '')"]
 
 
+BREATHING = """
+import os, time
+
+def go_on(what):
+    print("parent" if os.getpid() == parent else "child", what, flush=True)
+
+def breathe():
+    end = time.monotonic() + 0.005
+    while time.monotonic() < end:
+        continue
+    world.breathe()
+    go_on("breathed")
+
+parent, world = os.getpid(), hub.world()
+hub.spawn(breathe)
+hub.sleep(0)
+world.spawn("late", lambda: go_on("began"))
+world.post(lambda: go_on("did the job"))
+child = os.fork()
+if child == 0:
+    # As housekeeping does; the hub goes on.
+    world.abandon()
+    world.post(lambda: go_on("did a job of its own"))
+    hub.sleep(0.2)
+    os._exit(0)
+os.waitpid(child, 0)
+hub.sleep(0.2)
+"""
+
+
+@BOTH
+def test_a_fork_ends_in_the_child_what_was_about_to_go_on(under):
+    first, *rest = run_script(BREATHING, under=under, patched=False).splitlines()
+    assert first == "child did a job of its own"
+    assert sorted(rest) == ["parent began", "parent breathed", "parent did the job"]
+
+
 START = """
 from faye_sync import WebSocket
 from tests.support.peer import Peer

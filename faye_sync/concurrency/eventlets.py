@@ -89,10 +89,8 @@ class Ear:
             self._hub.remove(listener)
 
     def abandon(self) -> None:
-        """This is a forked child: have nobody resumed any more."""
+        """Give up, in a forked child, what the parent goes on listening with."""
         forget(self._hub, self._listener)
-        for wait in self.waits:
-            wait.drop()
 
     def _hear(self, _: object) -> None:
         for wait in tuple(self.waits):
@@ -178,6 +176,9 @@ class Greenthreads:
         self._get_ident = original("_thread", "get_ident")
         self._thread = self._get_ident()
         self._jobs: deque[Callable[[], object]] = deque()
+        # What a fork ends in the child: who waits here, and who is yet to begin.
+        self._waits: set[Wait] = set()
+        self._forks = 0
         self._ears: dict[tuple[str, int], Ear] = {}
         self._resumed_at = time.perf_counter()
         self._hang_doorbell()
@@ -194,7 +195,7 @@ class Greenthreads:
 
             greenthread = GreenThread(self.hub.greenlet)
             greenthread.name = name
-            self.soon(greenthread.switch, function, (), {})
+            self.soon(greenthread.switch, self._begin, (self._forks, function), {})
         else:
             self.post(function)
 
@@ -221,13 +222,11 @@ class Greenthreads:
         return self._wait(fds, self.hub.READ, timeout) or THREADS.wait_any(fds, 0)
 
     def breathe(self) -> None:
-        # By elapsed time, not by count: see Greenlets. A sleep of 0 lets eventlet look at timers
-        # and sockets too.
+        # By elapsed time, not by count: see Greenlets. A timer of 0 lets eventlet look at sockets
+        # and the other timers first. The hub itself, as in a signal handler, cannot wait.
         if time.perf_counter() - self._resumed_at > GREENLET_SLICE:
-            import eventlet
-
-            # In the hub itself, as in a signal handler, sleep(0) returns at once.
-            eventlet.sleep(0)
+            if self.current() is not self.hub.greenlet:
+                self._wait((), self.hub.READ, 0)
             self._resumed_at = time.perf_counter()
 
     def poller(self) -> Poller:
@@ -235,8 +234,12 @@ class Greenthreads:
 
     def abandon(self) -> None:
         # The hub may live on in the child. The greenthreads that waited are never resumed.
+        self._forks += 1
+        for wait in self._waits:
+            wait.drop()
         for ear in self._ears.values():
             ear.abandon()
+        self._waits.clear()
         self._ears.clear()
         self._jobs.clear()
         forget(self.hub, self._bell_listener)
@@ -252,14 +255,20 @@ class Greenthreads:
 
     def _wait(self, fds: tuple[int, ...], interest: str, timeout: float | None) -> bool:
         wait = Wait(self.hub)
+        self._waits.add(wait)
         try:
             for fd in fds:
                 self._join(interest, fd, wait)
             return wait.run(timeout)
         finally:
+            self._waits.discard(wait)
             for fd in fds:
                 self._leave(interest, fd, wait)
             self._resumed_at = time.perf_counter()
+
+    def _begin(self, forks: int, function: Callable[[], object]) -> None:
+        if forks == self._forks:
+            function()
 
     def _join(self, interest: str, fd: int, wait: Wait) -> None:
         ear = self._ears.get((interest, fd))

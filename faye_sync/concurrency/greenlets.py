@@ -53,6 +53,8 @@ class Greenlets:
         self._jobs: deque[Callable[[], object]] = deque()
         # All that greenlets wait for at this moment: watchers of descriptors, and a timer.
         self._waits: dict[Any, tuple[list[Any], Any]] = {}
+        self._pauses: set[Any] = set()
+        self._forks = 0
         # unref'd: a hub that has nothing else to do may end.
         self._doorbell = hub.loop.async_(ref=False)
         self._doorbell.start(self._run_jobs)
@@ -73,7 +75,7 @@ class Greenlets:
         import gevent
 
         if self.is_home():
-            gevent.spawn(function).name = name
+            gevent.spawn(self._begin, self._forks, function).name = name
         else:
             self.post(function)
 
@@ -106,7 +108,7 @@ class Greenlets:
             # A callback of the hub itself has nobody to give way to. Not sleep(0): of such greenlets
             # gevent runs 50 in a row before it looks at timers and sockets.
             if gevent.getcurrent() is not self.hub:
-                gevent.sleep(MOMENT)
+                self._pause()
             self._resumed_at = time.perf_counter()
 
     def poller(self) -> Poller:
@@ -121,10 +123,14 @@ class Greenlets:
     def abandon(self) -> None:
         # The hub lives on in the child, and libev aborts the process when a descriptor is closed
         # under a watcher. The greenlets that waited are never resumed.
+        self._forks += 1
+        for timer in self._pauses:
+            timer.stop()
         for watchers, timeout in self._waits.values():
             timeout.close()
             for watcher in watchers:
                 watcher.stop()
+        self._pauses.clear()
         self._waits.clear()
         self._jobs.clear()
 
@@ -150,6 +156,20 @@ class Greenlets:
             self._waits.pop(waiter, None)
             self._resumed_at = time.perf_counter()
 
+    def _pause(self) -> None:
+        # gevent.sleep, but known to abandon().
+        with self.hub.loop.timer(MOMENT) as timer:
+            self._pauses.add(timer)
+            try:
+                self.hub.wait(timer)
+            finally:
+                self._pauses.discard(timer)
+
+    def _begin(self, forks: int, function: Callable[[], object]) -> None:
+        # Not in a child that was forked before this had its turn.
+        if forks == self._forks:
+            function()
+
     def _wait_unnoticed(self, fd: int, timeout: float | None) -> bool:
         return self._wait((fd,), _READABLE, timeout, ref=False)
 
@@ -158,7 +178,7 @@ class Greenlets:
         import gevent
 
         while self._jobs:
-            gevent.spawn(self._jobs.popleft())
+            gevent.spawn(self._begin, self._forks, self._jobs.popleft())
 
 
 def gevent_hub() -> Any:
