@@ -17,7 +17,7 @@ from faye_sync.concurrency import Concurrency, world_of
 from faye_sync.transport.no_socket import no_socket, shared_socket
 from faye_sync.transport.servers import PROBES, Found
 from faye_sync.transport.stream import Stream, open_stream, remote_address, set_no_delay
-from faye_sync.transport.swap import bury, dead_pair, replace
+from faye_sync.transport.swap import FarEnd, bury, dead_pair, replace
 from faye_sync.transport.tls import TlsStream
 
 Environ = Mapping[str, Any]
@@ -37,7 +37,7 @@ class Taken:
 
     stream: Stream
     early: bytes
-    far_end: PlainSocket
+    far_end: FarEnd
     world: Concurrency
     remote_address: Any
 
@@ -87,7 +87,7 @@ def take(found: Found) -> Taken:
     return Taken(stream, early, far_end, world, remote_address(own))
 
 
-def drain(far_end: PlainSocket) -> bool:
+def drain(far_end: FarEnd) -> bool:
     """Throw away what the server wrote to its dead end; True once it dropped it."""
     try:
         while far_end.recv(65536):
@@ -100,7 +100,7 @@ def drain(far_end: PlainSocket) -> bool:
     return True
 
 
-Swapped = tuple[PlainSocket, Stream, bytes, PlainSocket]
+Swapped = tuple[PlainSocket, Stream, bytes, FarEnd]
 
 
 def _swap(sock: Any, world: Concurrency) -> Swapped:
@@ -110,7 +110,7 @@ def _swap(sock: Any, world: Concurrency) -> Swapped:
         near, far_end = dead_pair()
         undo.callback(near.close)
         undo.callback(far_end.close)
-        replace(sock.fileno(), near)
+        replace(sock.fileno(), near, far_end)
         undo.pop_all()
     return own, open_stream(own, world), b"", far_end
 
@@ -121,7 +121,7 @@ def _swap_tls(sock: Any, world: Concurrency) -> Swapped:
     own = sock if isinstance(sock, PlainSocket) else sock._sock
     near, far_end = dead_pair()
     stream = TlsStream(own, tls, world)
-    bury(sock, near)
+    bury(sock, near, far_end)
     return own, stream, stream.take_pending(), far_end
 
 

@@ -1,7 +1,8 @@
 """What a server is left with: one end of a dead pair, in place of the client's connection.
 
 Nothing that the server writes can reach the client, what it reads is the end,
-and once it drops its end the pair's far end reads as ended: the call is over."""
+and once it drops its end the pair's far end reads as ended: the call is over.
+A forked child gives up its copies, or the parent would wait for it to end too."""
 
 from __future__ import annotations
 
@@ -9,31 +10,70 @@ import os
 import socket
 from _socket import socket as PlainSocket, socketpair
 from typing import Any, NoReturn
+from weakref import WeakSet
 
 
-def dead_pair() -> tuple[PlainSocket, PlainSocket]:
+class FarEnd(PlainSocket):
+    """The library's end of a dead pair."""
+
+    __slots__ = ("__weakref__", "_near")
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fileno=fd)
+        self._near: tuple[int, int] | None = None
+        _far_ends.add(self)
+
+    def faces(self, fd: int) -> None:
+        """Say where the near end has come to lie: the descriptor that the server has."""
+        self._near = fd, os.fstat(fd).st_ino
+
+    def abandon(self) -> None:
+        """Give up, in a forked child, the copies of both ends, the server's number staying taken."""
+        if self._near is not None and _lies_at(*self._near):
+            dead, other = socketpair()
+            other.close()
+            os.dup2(dead.fileno(), self._near[0], inheritable=False)
+            dead.close()
+        self.close()
+
+
+_far_ends: WeakSet[FarEnd] = WeakSet()
+
+
+def dead_pair() -> tuple[PlainSocket, FarEnd]:
     """Make two ends of which the first reads as ended, and the second as soon as that is closed."""
     near, far = socketpair()
-    far.shutdown(socket.SHUT_WR)
-    far.setblocking(False)
-    return near, far
+    far_end = FarEnd(far.detach())
+    far_end.shutdown(socket.SHUT_WR)
+    far_end.setblocking(False)
+    return near, far_end
 
 
-def replace(fd: int, near: PlainSocket) -> None:
+def replace(fd: int, near: PlainSocket, far_end: FarEnd) -> None:
     """Put near in the place of the server's descriptor, which the server goes on using."""
     # The server's object goes on believing in the mode it set.
     os.set_blocking(near.fileno(), os.get_blocking(fd))
     os.dup2(near.fileno(), fd, inheritable=False)
     near.close()
+    far_end.faces(fd)
 
 
-def bury(sock: Any, near: PlainSocket) -> None:
+def bury(sock: Any, near: PlainSocket, far_end: FarEnd) -> None:
     """Have a TLS socket's methods lead to near, for whoever goes on using the object.
 
     OpenSSL keeps the number of the descriptor, so that cannot be replaced. What
     the object stands for is still there for who took _sslobj and the descriptor."""
     sock._dead_end = near
     sock.__class__ = _buried(type(sock))
+    far_end.faces(near.fileno())
+
+
+def _lies_at(fd: int, inode: int) -> bool:
+    """Whether a descriptor is still what it was, and not closed or another by now."""
+    try:
+        return os.fstat(fd).st_ino == inode
+    except OSError:
+        return False
 
 
 def _buried(kind: type) -> type:
@@ -100,3 +140,12 @@ class _Buried:
 
     def _decref_socketios(self) -> None:
         """Nothing to do: files made of this socket hold nothing open."""
+
+
+def _abandon() -> None:
+    for far_end in list(_far_ends):
+        far_end.abandon()
+    _far_ends.clear()
+
+
+os.register_at_fork(after_in_child=_abandon)
