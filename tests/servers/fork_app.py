@@ -23,6 +23,7 @@ def listen(ear: int) -> None:
 
 def fork(ws: WebSocket) -> None:
     """Have a child that lives on, and say its pid."""
+    ws.accept()
     pipe = os.pipe()
     child = get_context("fork").Process(target=listen, args=pipe[:1])
     child.start()

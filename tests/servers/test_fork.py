@@ -16,7 +16,14 @@ STYLES = ["start", "attached"]
 
 @pytest.fixture(
     scope="module",
-    params=["werkzeug", "gunicorn-gthread-tls", "gunicorn-gevent", "gevent-tls"],
+    params=[
+        "werkzeug",
+        "waitress",
+        "cheroot",
+        "gunicorn-gthread-tls",
+        "gunicorn-gevent",
+        "gevent-tls",
+    ],
 )
 def forking(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
