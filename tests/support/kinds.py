@@ -35,7 +35,7 @@ class Kind:
         early: Octets that come in the segment of the request are kept.
         detaches: callbacks and start give the call back to the server.
         bound: It binds by itself, and this finds its port in its log; "" inherits a socket.
-        by_group: A signal that ends it goes to all of its processes, as Ctrl-C in a terminal does.
+        interactive: Ctrl-C in a terminal ends it, that is SIGINT to all of its processes.
         limits: What a user has to know beside that.
     """
 
@@ -50,13 +50,17 @@ class Kind:
     early: bool = True
     detaches: bool = True
     bound: str = ""
-    by_group: bool = False
+    interactive: bool = False
     limits: str = ""
 
     @property
     def version(self) -> str:
         """The version that is installed here, which is the one that the tests run."""
         return version(self.distribution) if self.distribution else platform.python_version()
+
+
+def _is_at_least(distribution: str, *numbers: int) -> bool:
+    return tuple(map(int, version(distribution).split(".")[: len(numbers)])) >= numbers
 
 
 def _python(*arguments: str) -> list[str]:
@@ -71,12 +75,16 @@ def _script(name: str, *, tls: bool = False) -> Command:
     return command
 
 
+# Old ones have no control socket, and know no word against it.
+_GUNICORNS_OWN = ("--no-control-socket",) if _is_at_least("gunicorn", 25, 1) else ()
+
+
 def _gunicorn(*options: str, tls: bool = False, app: str = "") -> Command:
     served = app
 
     def command(app: str, fd: int) -> list[str]:
         # As a real deployment has it: gunicorn's own heartbeat files, its own signals, one worker.
-        fixed = ("--bind", f"fd://{fd}", "--no-control-socket", "--graceful-timeout", "3")
+        fixed = ("--bind", f"fd://{fd}", "--graceful-timeout", "3", *_GUNICORNS_OWN)
         files = ("--certfile", certificate().chain, "--keyfile", certificate().key) if tls else ()
         return _python("-m", "gunicorn", *fixed, *files, *options, served or app)
 
@@ -91,7 +99,8 @@ def _worker(name: str, threads: int = 0, *, tls: bool = False) -> Command:
 def _uwsgi(*options: str) -> Command:
     def command(app: str, fd: int) -> list[str]:
         listening = tuple(option.replace("FD", f"fd://{fd}") for option in options)
-        fixed = ("--need-app", "--die-on-term", "--wsgi", app)
+        # Without a master a SIGTERM that meets a thread in its first moments is waited on for ever.
+        fixed = ("--master", "--reload-mercy", "3", "--need-app", "--die-on-term", "--wsgi", app)
         return [str(Path(sys.executable).parent / "uwsgi"), *listening, *fixed]
 
     return command
@@ -122,7 +131,7 @@ SERVERS: dict[str, Kind] = {
         "flask run --debug",
         "flask",
         bound=r"Running on http://127\.0\.0\.1:(\d+)",
-        by_group=True,
+        interactive=True,
         limits="every reload ends all connections",
     ),
     # --- gunicorn
@@ -202,7 +211,7 @@ SERVERS: dict[str, Kind] = {
         "Django, runserver",
         "django",
         bound=r"Starting development server at http://127\.0\.0\.1:(\d+)/",
-        by_group=True,
+        interactive=True,
         limits="every reload ends all connections",
     ),
     "django-gunicorn": Kind(

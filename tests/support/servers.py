@@ -14,7 +14,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from email.message import Message
-from http.client import HTTPConnection
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import IO, Any
 
@@ -72,11 +72,15 @@ class Server:
 
     def get(self, path: str, timeout: float = REQUEST) -> Page:
         """Ask for a page, on a connection of its own."""
-        http = HTTPConnection("127.0.0.1", self.port)
-        with connect(self.address, timeout) as http.sock:
-            http.request("GET", path, headers={"Connection": "close"})
-            with http.getresponse() as answer:
-                return Page(answer.status, answer.headers, answer.read())
+        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nConnection: close\r\n\r\n"
+        with connect(self.address, timeout) as sock, HTTPResponse(sock, method="GET") as answer:
+            sock.sendall(head.encode())
+            answer.begin()
+            page = Page(answer.status, answer.headers, answer.read())
+            while sock.recv(65536):
+                # To the end, for then the call is over too.
+                continue
+            return page
 
     def ask(self, path: str, timeout: float = REQUEST) -> Any:
         """Ask the application for something it answers in JSON."""
@@ -91,17 +95,18 @@ class Server:
         return self.log_path.read_text(errors="replace")
 
     def send_signal(self, how: int) -> None:
-        """Send what ends or reloads the server to whom its users would send it."""
-        if self.kind and self.kind.by_group:
+        """Send a signal to the process, or to all of an interactive server's, as a terminal does."""
+        if self.kind and self.kind.interactive:
             os.killpg(self.process.pid, how)
         else:
             self.process.send_signal(how)
 
-    def stop(self, how: int = signal.SIGTERM) -> str:
+    def stop(self, how: int | None = None) -> str:
         """End the process, with all that it started; returns the whole log."""
+        usual = signal.SIGINT if self.kind and self.kind.interactive else signal.SIGTERM
         try:
             if self.process.poll() is None:
-                self.send_signal(how)
+                self.send_signal(how or usual)
             self.process.wait(END)
         finally:
             self._kill_the_rest()
