@@ -107,8 +107,9 @@ def _uwsgi(*options: str) -> Command:
 
 
 def _flask_debug(app: str, fd: int) -> list[str]:
-    site = ("--app", "tests.support.flask_site", "run", "--debug", "--port", "0")
-    return _python("-m", "flask", *site)
+    # As `flask --app ... run --debug`, which Flask 2.0 does not know yet.
+    variables = ("FLASK_APP=tests.support.flask_site", "FLASK_DEBUG=1")
+    return ["env", *variables, *_python("-m", "flask", "run", "--port", "0")]
 
 
 def _django_runserver(app: str, fd: int) -> list[str]:
@@ -125,7 +126,9 @@ SERVERS: dict[str, Kind] = {
         _script("werkzeug-single"), "Werkzeug, one thread", "werkzeug", calls=1, limits=_ONE
     ),
     "werkzeug-unix": Kind(_script("werkzeug-unix"), "Werkzeug, Unix socket", "werkzeug", unix=True),
-    "werkzeug-tls": Kind(_script("werkzeug-tls", tls=True), "Werkzeug, TLS", "werkzeug", tls=True),
+    "werkzeug-tls": Kind(
+        _script("werkzeug-tls", tls=True), "Werkzeug, threaded, TLS", "werkzeug", tls=True
+    ),
     "werkzeug-debug": Kind(
         _flask_debug,
         "flask run --debug",
@@ -210,7 +213,7 @@ SERVERS: dict[str, Kind] = {
         _django_runserver,
         "Django, runserver",
         "django",
-        bound=r"Starting development server at http://127\.0\.0\.1:(\d+)/",
+        bound=r"Starting (?:WSGI )?development server at http://127\.0\.0\.1:(\d+)/",
         interactive=True,
         limits="every reload ends all connections",
     ),
