@@ -7,13 +7,15 @@ octets again before any other."""
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from _socket import socket as PlainSocket
 from ssl import SSLEOFError, SSLWantReadError, SSLWantWriteError, SSLZeroReturnError
 from typing import Any
 
 from faye_sync.concurrency import Concurrency, reentrant_lock
-from faye_sync.transport.stream import CHUNK, SocketStream
+from faye_sync.transport.stream import CHUNK, SocketStream, remote_address
 
 # Octets of the largest record (RFC 8446 5.1): a read gives no more, and leaves nothing pending.
 RECORD = 16384
@@ -59,8 +61,11 @@ class TlsStream(SocketStream):
     def send_now(self, data: bytes | memoryview) -> int:
         octets, sent = memoryview(data), 0
         with self._tls_lock:
+            if self._is_closed():
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             while sent < len(octets):
-                record = octets[sent : sent + RECORD]
+                # What was refused, and not an octet more: that would be committed with it.
+                record = octets[sent : sent + (self.committed or RECORD)]
                 try:
                     sent += self._tls.write(record)
                 except (SSLWantWriteError, SSLWantReadError):
@@ -87,7 +92,8 @@ class TlsStream(SocketStream):
         self._is_ending = True
         try:
             with self._tls_lock:
-                self._tls.shutdown()
+                if not self._is_closed():
+                    self._tls.shutdown()
         except SSLWantReadError:
             # Our close_notify is on its way, and nobody waits for the peer's.
             self._held = None
@@ -99,6 +105,8 @@ class TlsStream(SocketStream):
         """Take what is there, up to a chunk: None if nothing, empty at the end."""
         pieces: list[bytes] = []
         with self._tls_lock:
+            if self._is_closed():
+                return b""
             self._reading_wants_room = False
             try:
                 while sum(map(len, pieces)) < CHUNK:
@@ -112,10 +120,22 @@ class TlsStream(SocketStream):
                 return b"".join(pieces) or None
             except (SSLEOFError, SSLZeroReturnError):
                 # Without a close_notify too: RFC 6455 has an end of its own.
-                return b"".join(pieces)
+                self._tell_from_reset()
             except OSError as error:
-                return b"".join(pieces) or self._ended(error)
+                # The next read meets the end.
+                self.error = error
         return b"".join(pieces)
+
+    def _tell_from_reset(self) -> None:
+        """Keep the error of an end that was none: OpenSSL tells no difference, the kernel does."""
+        if remote_address(self._sock) is None:
+            self.error = self.error or ConnectionResetError(
+                errno.ECONNRESET, os.strerror(errno.ECONNRESET)
+            )
+
+    def _is_closed(self) -> bool:
+        """Whether the number that OpenSSL knows may be another connection's by now."""
+        return self.fileno() < 0
 
     def _wait_for_record(self, timeout: float | None) -> bool:
         if self._reading_wants_room:
