@@ -260,10 +260,14 @@ class Connection(ReadingSide):
     def _send(self, link: Link, commands: list[Command], timeout: float | None) -> bool:
         if timeout is None:
             timeout = self._terms.send_timeout
-        if link.world.is_home():
-            sent = link.send(commands, timeout)
-        else:
-            sent = call_home(link.world, lambda: link.send(commands, timeout))
+        try:
+            if link.world.is_home():
+                sent = link.send(commands, timeout)
+            else:
+                sent = call_home(link.world, lambda: link.send(commands, timeout))
+        except (KeyboardInterrupt, SystemExit) as error:
+            self._unless_closed = exit_code(type(error))
+            raise
         return sent or self._not_sent(link)
 
     def _not_sent(self, link: Link | None) -> bool:

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import TypeVar
 
 from faye_sync.concurrency import call_home, leaf_lock
-from faye_sync.delivery import Delivery
+from faye_sync.delivery import Delivery, exit_code
 from faye_sync.errors import ConnectionClosed
 from faye_sync.events import DrainEvent, MessageEvent
 from faye_sync.link import Link
@@ -36,6 +36,8 @@ class ReadingSide(Delivery):
         super().__init__()
         self._style = Style.OPEN
         self._is_started = False
+        # What the peer gets from a call that ends without a close.
+        self._unless_closed = 1011
         # Who called start(function), and so leaves the reading to another.
         self._starter: object = None
         # Held from the first start() or run() on; only ever tried.
@@ -96,6 +98,9 @@ class ReadingSide(Delivery):
             )
         try:
             return self._receive(link, timeout)
+        except (KeyboardInterrupt, SystemExit) as error:
+            self._unless_closed = exit_code(type(error))
+            raise
         finally:
             self._receiving_lock.release()
 

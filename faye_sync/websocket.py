@@ -337,18 +337,22 @@ class WebSocket(Connection):
         if link is None or (self._is_started and self._deferred is None):
             return
         if link.is_open():
+            self._warn_of_end()
+            link.close(self._unless_closed, "")
+        link.disown()
+        if self._is_told_closed:
+            self._finish()
+        else:
+            link.world.spawn(f"faye-sync-{self.id}-end", lambda: self._tell_of_end(link))
+
+    def _warn_of_end(self) -> None:
+        if self._unless_closed == 1011:
             logger.warning(
                 "WebSocket %s on %s: the call ended without closing it, so it was closed with "
                 "1011: the handler raised, or forgot to return the WebSocket or to call close()",
                 self.id,
                 self.environ.get("PATH_INFO", ""),
             )
-            link.close(1011, "")
-        link.disown()
-        if self._is_told_closed:
-            self._finish()
-        else:
-            link.world.spawn(f"faye-sync-{self.id}-end", lambda: self._tell_of_end(link))
 
 
 def _pairs(headers: HeaderPairs | None) -> tuple[tuple[str, str], ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from faye_sync.concurrency.base import Concurrency, Event, Lock
 from faye_sync.concurrency.greenlets import gevent_hub
 from faye_sync.concurrency.locks import at_most, leaf_lock, reentrant_lock
-from faye_sync.concurrency.main import is_main_thread
+from faye_sync.concurrency.main import main_thread_check
 from faye_sync.concurrency.threads import THREADS
 from faye_sync.concurrency.worlds import call_home, world_of
 
@@ -23,8 +23,8 @@ __all__ = [
     "at_most",
     "call_home",
     "gevent_hub",
-    "is_main_thread",
     "leaf_lock",
+    "main_thread_check",
     "reentrant_lock",
     "world_of",
 ]

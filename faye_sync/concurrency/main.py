@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from faye_sync.concurrency.locks import original
 
 
-def is_main_thread() -> bool:
-    """Tell whether the caller is the thread on which Python runs signal handlers."""
-    ident: int = original("_thread", "get_ident")()
-    return ident == threading.main_thread().ident
+def main_thread_check() -> Callable[[], bool]:
+    """Make a check, quick enough for each message, whether its caller runs signal handlers."""
+    get_ident: Callable[[], int] = original("_thread", "get_ident")
+    main = threading.main_thread().ident
+    return lambda: get_ident() == main

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import socket
 from _socket import socket as PlainSocket
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from faye_sync.concurrency import THREADS, Concurrency, is_main_thread, reentrant_lock
+from faye_sync.concurrency import THREADS, Concurrency, main_thread_check, reentrant_lock
 
 # A larger recv buffer costs ten times as much: malloc maps fresh pages for it.
 CHUNK = 65536
@@ -147,8 +148,12 @@ class InterruptibleStream(BlockingStream):
     gunicorn asks for SIGTERM to restart system calls: the kernel goes on with a
     recv, and the handler would wait for the next octets. It never restarts a poll."""
 
+    def __init__(self, sock: PlainSocket, is_main_thread: Callable[[], bool]) -> None:
+        super().__init__(sock)
+        self._is_main_thread = is_main_thread
+
     def recv(self) -> bytes:
-        if is_main_thread():
+        if self._is_main_thread():
             self.wait_readable(None)
         return super().recv()
 
@@ -173,7 +178,8 @@ def open_stream(sock: PlainSocket, world: Concurrency) -> Stream:
     """Make the Stream that fits the world the connection lives in."""
     if world is not THREADS:
         return CooperativeStream(sock, world)
-    return InterruptibleStream(sock) if is_main_thread() else BlockingStream(sock)
+    is_main_thread = main_thread_check()
+    return InterruptibleStream(sock, is_main_thread) if is_main_thread() else BlockingStream(sock)
 
 
 def set_no_delay(sock: PlainSocket) -> None:
