@@ -23,6 +23,8 @@ _WRAPPED = ("rfile", "_stream", "stream", "input")
 
 # uWSGI's own name for it.
 _GEVENT = b"gevent"
+# Its sockets that wrap what goes out in TLS or in records, where a WebSocket cannot follow.
+_WRAPPING = ("https-socket", "ssl-socket", "suwsgi-socket", "fastcgi-socket", "fastcgi-nph-socket")
 
 
 def _nothing() -> None:
@@ -63,20 +65,16 @@ def _eventlet(environ: Environ) -> Found | None:
     body = environ.get("eventlet.input")
     if body is None or not hasattr(body, "get_socket"):
         return None
-    reader = next(_readers(body), None)
-    return Found(body.get_socket(), partial(_buffered, reader), _leave_eventlet)
+    for reader in _readers(body):
+        return Found(body.get_socket(), partial(_buffered, reader), _leave_eventlet)
+    return None
 
 
 def _waitress(environ: Environ) -> Found | None:
     channel = follow(environ.get("waitress.client_disconnected"), "__self__")
     if channel is None:
         return None
-    if len(channel.requests) > 1:
-        # What came behind the request has been parsed, so its octets are gone.
-        raise HijackError(
-            "waitress has taken what the client sent behind its request for another request; "
-            "a WebSocket client has to wait for the 101 before it sends (RFC 6455 4.1)"
-        )
+    _check_waitress(channel)
     return Found(channel.socket, partial(_unparsed, channel))
 
 
@@ -94,6 +92,11 @@ def _buffered_reader(environ: Environ) -> Found | None:
     # gevent.pywsgi and its gunicorn worker, wsgiref, Django's runserver, cheroot.
     for reader in _readers(environ.get("wsgi.input")):
         sock = follow(reader, "raw._sock")
+        if hasattr(sock, "_ssl_conn"):
+            raise HijackError(
+                "a TLS connection of pyOpenSSL cannot be taken over; have cheroot use the standard "
+                "library's TLS: cheroot.ssl.builtin.BuiltinSSLAdapter"
+            )
         if sock is not None:
             return Found(sock, partial(_buffered, reader))
     return None
@@ -159,7 +162,8 @@ def _unread(unreader: Any) -> bytes:
 
 
 def _unparsed(channel: Any) -> bytes:
-    request, channel.request = channel.request, None
+    with channel.requests_lock:
+        request, channel.request = channel.request, None
     return b"" if request is None else bytes(request.header_plus)
 
 
@@ -167,8 +171,31 @@ def _leave_eventlet() -> None:
     importlib.import_module("eventlet.wsgi").WSGI_LOCAL.already_handled = True
 
 
+def _check_waitress(channel: Any) -> None:
+    if channel.adj.channel_request_lookahead:
+        raise HijackError(
+            "waitress reads on while a call runs, and would find the end of what it is left with; "
+            "leave channel_request_lookahead at 0"
+        )
+    # The call may begin while another thread is still parsing what came behind the request.
+    with channel.requests_lock:
+        half = channel.request
+        if len(channel.requests) > 1 or (half is not None and half.headers_finished):
+            # What has been parsed to the end of its head is gone.
+            raise HijackError(
+                "waitress has taken what the client sent behind its request for another request; "
+                "a WebSocket client has to wait for the 101 before it sends (RFC 6455 4.1)"
+            )
+
+
 def _check_uwsgi(uwsgi: Any) -> None:
     options = uwsgi.opt.keys()
+    for wrapping in _WRAPPING:
+        if wrapping in options:
+            raise HijackError(
+                f"what goes out on uWSGI's --{wrapping} is wrapped in another protocol; use "
+                "--http-socket, or its router: --http or --https with --http-websockets"
+            )
     if {"http", "https"} & options and "http-websockets" not in options:
         raise HijackError("uWSGI's router holds WebSocket frames back; add --http-websockets")
     if uwsgi.loop == _GEVENT:
