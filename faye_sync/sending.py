@@ -247,31 +247,36 @@ class Outgoing:
             raise
         octets = earlier + self._sending.data_to_send() if earlier else self._sending.data_to_send()
         try:
-            count = self._stream.send_now(octets)
-            if count == len(octets):
+            self._give(octets)
+            if not self._tail:
                 return True
-            rest = self._write_rest(memoryview(octets)[count:], deadline or _deadline(timeout))
+            self._write_rest(deadline or _deadline(timeout))
         except OSError as error:
             self._give_up(error)
             return False
-        if rest:
-            self._take_back(octets, len(octets) - len(rest), len(earlier))
+        if self._tail:
+            self._take_back(octets, len(octets) - len(self._tail), len(earlier))
             raise TimeoutError(_late(timeout, "the peer took no octets"))
         return True
 
-    def _write_rest(self, rest: memoryview, deadline: float | None) -> memoryview:
-        """Wait for room until all went or the deadline passed; returns what did not go.
+    def _give(self, octets: bytes | memoryview) -> None:
+        """Give the kernel what it takes; the tail is the rest, whatever is raised."""
+        try:
+            count = self._stream.send_now(octets)
+            self._tail = memoryview(octets)[count:] if count < len(octets) else b""
+        except BaseException:
+            # Octets that went and are given again tear the stream as much as those that are lost.
+            self._tail = memoryview(octets)[self._stream.taken :]
+            raise
 
-        Should a signal raise in here, the rest of the frame is the tail already."""
-        self._tail = rest
-        while rest:
+    def _write_rest(self, deadline: float | None) -> None:
+        """Wait for room until all went or the deadline passed."""
+        while self._tail:
             remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
             if not self._stream.wait_writable(remaining):
-                return rest
-            rest = rest[self._stream.send_now(rest) :]
-            self._tail = rest
+                return
+            self._give(self._tail)
             self.progressed_at = time.monotonic()
-        return rest
 
     def _take_back(self, octets: bytes, sent: int, earlier: int) -> None:
         """Undo a send that came too late, unless part of it has left."""
@@ -286,19 +291,19 @@ class Outgoing:
             self._tail = self._take_block()
         if not self._tail:
             return True
+        before = len(self._tail)
         try:
-            rest = memoryview(self._tail)[self._stream.send_now(self._tail) :]
+            self._give(self._tail)
         except OSError as error:
             self._give_up(error)
             return False
-        if len(rest) < len(self._tail) or not self._was_stalled:
+        if len(self._tail) < before or not self._was_stalled:
             self.progressed_at = time.monotonic()
-        self._tail = rest
-        self._backlogged = len(rest)
-        if rest:
+        self._backlogged = len(self._tail)
+        if self._tail:
             self._was_stalled = True
             self._owner.stalled()
-        return not rest
+        return not self._tail
 
     def _take_block(self) -> bytes:
         """Frame all that is urgent, then messages up to a block."""

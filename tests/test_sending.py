@@ -11,7 +11,7 @@ import pytest
 from faye_sync.concurrency import THREADS
 from faye_sync.driver.hybi_sending import HybiSending
 from faye_sync.sending import URGENT_LIMIT, Backlog, Outgoing
-from faye_sync.transport.stream import BlockingStream
+from faye_sync.transport.stream import BlockingStream, CountingStream
 from tests.support.local import LocalPeer, tcp_pair
 from tests.support.peer import BINARY, CLOSE, PING, PONG, TEXT
 
@@ -265,3 +265,28 @@ def test_the_backlog_counts_octets_and_lets_one_large_message_pass():
     backlog.clear()
     assert not backlog
     assert not backlog.put_last((print, ()))
+
+
+class InterruptedStream(CountingStream):
+    """A stream in whose next send a signal handler raises, after the kernel has taken octets."""
+
+    is_interrupted = True
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        count = super().send_now(data)
+        if self.is_interrupted:
+            self.is_interrupted = False
+            raise KeyboardInterrupt
+        return count
+
+
+@pytest.mark.parametrize("size", [5, BIG], ids=["whole", "in-part"])
+@pytest.mark.parametrize("how", ["send", "send_nowait"])
+def test_a_signal_handler_that_raises_in_a_send_neither_doubles_nor_loses_octets(way, how, size):
+    outgoing, _, peer, sending = way
+    outgoing._stream = InterruptedStream(outgoing._stream._sock)
+    first = message(sending, b"1" * size)
+    with pytest.raises(KeyboardInterrupt):
+        outgoing.send([first], 20) if how == "send" else outgoing.send_nowait(first, size)
+    assert outgoing.send_nowait(message(sending, b"second"), 6)
+    assert read_all(outgoing, peer, 2) == [(BINARY, b"1" * size), (BINARY, b"second")]

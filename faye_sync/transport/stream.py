@@ -17,6 +17,8 @@ from faye_sync.concurrency import THREADS, Concurrency, main_thread_check, reent
 # A larger recv buffer costs ten times as much: malloc maps fresh pages for it.
 CHUNK = 65536
 
+_NO_WAIT = (socket.MSG_DONTWAIT,)
+
 
 class Stream(Protocol):
     """What a connection reads from and writes to."""
@@ -24,6 +26,10 @@ class Stream(Protocol):
     error: OSError | None
     # Octets that send_now() refused and must be given first when it is called again.
     committed: int
+
+    @property
+    def taken(self) -> int:
+        """Octets that the last send_now() gave, where a signal handler raised in it."""
 
     def fileno(self) -> int:
         """The descriptor, or -1 once closed."""
@@ -69,12 +75,19 @@ class SocketStream:
     committed = 0
 
     def __init__(self, sock: PlainSocket, world: Concurrency) -> None:
+        # What the kernel took, counted by one call in C together with the sending: a signal
+        # handler that raises comes before both or after both.
+        self._counts: list[int] = []
         self._sock = sock
         self._fd = PlainSocket.fileno(sock)
         self._world = world
         # Any thread may shut down, and must not do so to another connection of the same number.
         self._descriptor_lock = reentrant_lock()
         self.error: OSError | None = None
+
+    @property
+    def taken(self) -> int:
+        return sum(self._counts)
 
     def fileno(self) -> int:
         return PlainSocket.fileno(self._sock)
@@ -142,8 +155,20 @@ class BlockingStream(SocketStream):
             return 0
 
 
-class InterruptibleStream(BlockingStream):
-    """A BlockingStream that lets signal handlers run while the main thread waits.
+class CountingStream(BlockingStream):
+    """A BlockingStream for where signal handlers run, and so may raise anywhere."""
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        self._counts.clear()
+        try:
+            self._counts.extend(map(self._sock.send, (data,), _NO_WAIT))
+        except BlockingIOError:
+            return 0
+        return self._counts[0]
+
+
+class InterruptibleStream(CountingStream):
+    """A stream that lets signal handlers run while the main thread waits.
 
     gunicorn asks for SIGTERM to restart system calls: the kernel goes on with a
     recv, and the handler would wait for the next octets. It never restarts a poll."""
@@ -158,7 +183,7 @@ class InterruptibleStream(BlockingStream):
         return super().recv()
 
 
-class CooperativeStream(BlockingStream):
+class CooperativeStream(CountingStream):
     """A Stream for greenlets: the socket never blocks, the hub waits.
 
     A plain socket, not gevent's: gevent's send waits whatever its flags say."""

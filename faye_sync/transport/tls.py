@@ -59,15 +59,17 @@ class TlsStream(SocketStream):
         return self._recv_raw() if self._is_ending else self._read()
 
     def send_now(self, data: bytes | memoryview) -> int:
-        octets, sent = memoryview(data), 0
+        octets = memoryview(data)
+        counts = self._counts
+        counts.clear()
         with self._tls_lock:
             if self._is_closed():
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-            while sent < len(octets):
+            while (sent := sum(counts)) < len(octets):
                 # What was refused, and not an octet more: that would be committed with it.
                 record = octets[sent : sent + (self.committed or RECORD)]
                 try:
-                    sent += self._tls.write(record)
+                    counts.extend(map(self._tls.write, (record,)))
                 except (SSLWantWriteError, SSLWantReadError):
                     self.committed = len(record)
                     return sent

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.support.peer import Peer
+from tests.support.peer import PING, PONG, Peer, frame
 from tests.support.servers import ROOT, Server, serve
 
 APP = "tests.support.app:application"
@@ -58,6 +58,9 @@ def held(server: Server, *styles: str, query: str = "") -> Iterator[list[Peer]]:
             peer = stack.enter_context(Peer(server.address, f"/{style}/echo{query}"))
             peer.say("hello")
             assert peer.read() == "hello"
+            # Answered within receive(), so that is where its handler is from now on.
+            peer.send(frame(PING, b"are you reading?"))
+            assert peer.read_frame() == (PONG, b"are you reading?")
             peers.append(peer)
         yield peers
 
