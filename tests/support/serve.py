@@ -25,6 +25,7 @@ import faulthandler
 import os
 import signal
 import socket
+import threading
 from importlib import import_module
 
 faulthandler.register(signal.SIGUSR1)
@@ -105,6 +106,8 @@ def cheroot(app, fd, *tls):
     # Its way to inherit a listening socket is systemd's: descriptor 3.
     os.dup2(fd, 3)
     os.environ["LISTEN_PID"] = str(os.getpid())
+    # An exception may come up while this thread holds a lock of cheroot's, which then waits for ever.
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.stop).start())
     server.safe_start()
 
 
