@@ -93,6 +93,11 @@ class _Buried:
         # gevent's pywsgi reaches for the socket beneath.
         return self
 
+    @property
+    def _sslobj(self) -> None:
+        # Whoever takes the connection a second time gets the dead end.
+        return None
+
     def fileno(self) -> int:
         return self._dead_end.fileno()
 
@@ -119,7 +124,7 @@ class _Buried:
     def sendfile(self, *_: Any) -> NoReturn:
         raise BrokenPipeError("the connection was taken over by faye_sync")
 
-    unwrap = sendfile
+    unwrap = sendto = recvfrom = recvfrom_into = recvmsg = recvmsg_into = sendfile
 
     def pending(self) -> int:
         return 0
@@ -131,6 +136,12 @@ class _Buried:
         """Nothing to do: no call of this object waits."""
 
     setblocking = settimeout
+
+    def do_handshake(self, *_: Any) -> None:
+        """Nothing to do: it was done long ago."""
+
+    def setsockopt(self, *_: Any) -> None:
+        """Nothing to do: the connection is not the server's any more."""
 
     def close(self) -> None:
         self._dead_end.close()
