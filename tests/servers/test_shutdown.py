@@ -82,7 +82,14 @@ ENDS = [
 ]
 
 
-@pytest.mark.parametrize("way, name", ENDS)
+OTHER_WORKERS = [
+    pytest.param(way, name, id=f"{name}-{way}")
+    for name in ("gunicorn-gthread-tls", "gunicorn-gevent-tls", "gunicorn-gevent-pywsgi")
+    for way in ("stop", "reload")
+]
+
+
+@pytest.mark.parametrize("way, name", ENDS + OTHER_WORKERS)
 def test_every_end_of_a_gunicorn_worker_is_told_with_1001(tmp_path, way, name):
     end, options = WAYS[way]
     with serve(name, APP, tmp_path, GUNICORN_CMD_ARGS=options) as server:
@@ -171,6 +178,11 @@ OF_THEIR_OWN = [
     # These wait for the calls that run before the exit hooks do.
     ("cheroot", signal.SIGINT, ("callbacks", "start")),
     ("waitress", signal.SIGINT, ("callbacks", "start")),
+    ("eventlet", signal.SIGINT, ("callbacks", "start")),
+    ("uwsgi", signal.SIGINT, ("callbacks", "start")),
+    ("uwsgi", signal.SIGTERM, ("callbacks", "start")),
+    ("django-runserver", signal.SIGINT, ("callbacks", "start", "attached")),
+    ("wsgiref-threading", signal.SIGINT, ("callbacks", "start", "attached")),
 ]
 
 
