@@ -23,6 +23,7 @@ PYTHON =
 VENV = .venv
 CACHE = .cache
 ARGS =
+SUITES =
 
 BIN = $(VENV)/bin
 SOURCES = faye_sync tests examples
@@ -39,10 +40,22 @@ help: ## List the targets
 demo: $(VENV)/demo ## Install the demo and run examples/flask_echo.py
 	$(BIN)/python examples/flask_echo.py $(ARGS)
 
-test: $(VENV)/test $(CACHE)/machine ## Set up all that the tests need and run them
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/test $(VENV)/machine ## Set up all that the tests need and run them
+	$(BIN)/python -m pytest $(SUITES) $(ARGS)
 
-conformance: $(VENV)/test $(CACHE)/machine ## Run all conformance tests, the long ones too (3 minutes)
+# tests/oldest.txt pins the oldest versions, in an environment beside the other; what it does not
+# name is as new as pip finds it. HTTP/2 came to gunicorn later.
+test-oldest: ## The tests of servers and frameworks, with their oldest versions
+	PIP_CONSTRAINT=tests/oldest.txt $(MAKE) test VENV=$(VENV)-oldest \
+	    METADATA="$(METADATA) tests/oldest.txt" \
+	    SUITES="tests/servers tests/frameworks tests/transport tests/test_websocket.py -k 'not http2'"
+
+test-all: test test-oldest ## Both: before a release
+
+page: $(VENV)/test ## Write the tables of docs/servers.rst
+	$(BIN)/python -m tests.support.servers_page
+
+conformance: $(VENV)/test $(VENV)/machine ## Run all conformance tests, the long ones too (3 minutes)
 	$(BIN)/python -m pytest -m conformance --timeout 1800 $(ARGS)
 
 soak: $(VENV)/test ## Stress threads and gevent for a minute each
@@ -58,19 +71,19 @@ format: $(VENV)/check ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-coverage: $(VENV)/test $(CACHE)/machine ## Run the tests and tell which lines and branches they miss
+coverage: $(VENV)/test $(VENV)/machine ## Run the tests and tell which lines and branches they miss
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 setup: $(VENV)/test ## Look again for what the tests need beside Python packages
-	rm -f $(CACHE)/machine
-	$(MAKE) $(CACHE)/machine
+	rm -f $(VENV)/machine
+	$(MAKE) $(VENV)/machine
 
 clean: ## Remove all that the other targets made
-	rm -rf $(VENV) $(CACHE) node_modules build dist *.egg-info .coverage*
+	rm -rf $(VENV) $(VENV)-oldest $(CACHE) node_modules build dist *.egg-info .coverage*
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test conformance soak check format coverage setup clean
+.PHONY: help demo test test-oldest test-all page conformance soak check format coverage setup clean
 
 # A Python that runs (a shim may not), is of a tested version, and can make an environment. One
 # that is newer than the tested ones is the last resort; a PYTHON that was named is only asked
@@ -117,10 +130,14 @@ $(VENV)/check: $(MADE) $(METADATA)
 	$(BIN)/python -m pip install --quiet --editable '.[gevent,test,check]'
 	@touch $@
 
-# Beside Python packages: Chromium, the npm package ws, Autobahn. What cannot be had is named, and
-# its tests skip; with CI=true that is a failure.
-$(CACHE)/machine: tests/setup_test_machine.py package.json package-lock.json \
+# Beside Python packages: Chromium, nginx, Apache, bjoern, the npm package ws, Autobahn. What cannot
+# be had is named, and its tests skip; with CI=true that is a failure. bjoern goes into $(VENV), the
+# rest is shared by all environments.
+$(VENV)/machine: tests/setup_test_machine.py package.json package-lock.json $(CACHE)/made \
 		$(wildcard tests/conformance/setup_autobahn.py) | $(VENV)/test
-	@mkdir -p $(CACHE)
 	$(BIN)/python tests/setup_test_machine.py --cache $(CACHE)
+	@touch $@
+
+$(CACHE)/made:
+	@mkdir -p $(CACHE)
 	@touch $@
