@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from faye_sync.concurrency import Concurrency, world_of
-from faye_sync.transport.no_socket import no_socket, shared_socket
-from faye_sync.transport.servers import PROBES, Found
+from faye_sync.transport.no_socket import no_socket, shared_socket, strange_socket
+from faye_sync.transport.servers import PROBES, Descriptor, Found
 from faye_sync.transport.stream import Stream, open_stream, remote_address, set_no_delay
 from faye_sync.transport.swap import FarEnd, bury, dead_pair, replace
 from faye_sync.transport.tls import TlsStream
@@ -60,8 +60,11 @@ def find(environ: Environ) -> Found:
         raise shared
     for probe in PROBES:
         found = probe(environ)
-        if found is not None:
-            return found
+        if found is None:
+            continue
+        if not _is_plain(found.sock):
+            raise strange_socket(environ, found.sock)
+        return found
     raise no_socket(environ)
 
 
@@ -123,6 +126,12 @@ def _swap_tls(sock: Any, world: Concurrency) -> Swapped:
     stream = TlsStream(own, tls, world)
     bury(sock, near, far_end)
     return own, stream, stream.take_pending(), far_end
+
+
+def _is_plain(sock: Any) -> bool:
+    """Whether it is a socket of Python's, gevent's or eventlet's, each with its TLS, or a number."""
+    beneath = (sock, getattr(sock, "_sock", None), getattr(sock, "fd", None))
+    return any(isinstance(each, PlainSocket | Descriptor) for each in beneath)
 
 
 def _tls_of(sock: Any) -> Any:

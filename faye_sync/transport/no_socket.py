@@ -51,6 +51,16 @@ def shared_socket(environ: Environ) -> HijackError | None:
     )
 
 
+def strange_socket(environ: Environ, sock: Any) -> HijackError:
+    """Make the error for a socket that is not what its descriptor carries."""
+    kind = f"{type(sock).__module__}.{type(sock).__qualname__}"
+    return HijackError(
+        f"{server_name(environ)} has the client's connection in a {kind}, which cannot be taken "
+        "over; have it end TLS by Python's ssl (cheroot: the builtin adapter), or end TLS in a "
+        "proxy in front of it"
+    )
+
+
 def server_name(environ: Environ) -> str:
     """Return what the server calls itself."""
     return str(environ.get("SERVER_SOFTWARE") or "this WSGI server")

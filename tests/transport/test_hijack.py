@@ -171,3 +171,10 @@ def test_without_a_free_descriptor_the_server_keeps_all_it_had(pair):
 def test_a_server_that_shows_no_socket_is_named_with_the_cure(environ):
     with pytest.raises(HijackError, match=r"^SomeServer/2 does not let an application take"):
         find({"SERVER_SOFTWARE": "SomeServer/2", **environ})
+
+
+def test_a_socket_of_another_tls_is_refused_with_the_cure(pair):
+    environ = serve(pair, werkzeug)
+    environ["werkzeug.socket"] = SimpleNamespace(fileno=pair[1].fileno)
+    with pytest.raises(HijackError, match=r"in a types\.SimpleNamespace, .* the builtin adapter"):
+        find({"SERVER_SOFTWARE": "SomeServer/2", **environ})
