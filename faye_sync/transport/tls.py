@@ -73,6 +73,13 @@ class TlsStream(SocketStream):
                 except (SSLWantWriteError, SSLWantReadError):
                     self.committed = len(record)
                     return sent
+                except OSError:
+                    raise
+                except BaseException:
+                    # ssl runs signal handlers between OpenSSL's writing and its own return: one that
+                    # raises leaves open whether the record went. Better no more than one twice.
+                    self.shut_down()
+                    raise
                 self.committed = 0
         return sent
 

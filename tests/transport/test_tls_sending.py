@@ -58,6 +58,29 @@ def test_what_is_offered_behind_a_refused_record_is_not_committed(pair):
     assert read == [b"f" * (sent + 1000) + b"something"]
 
 
+class Interrupted:
+    """A TLS object in whose write a signal handler raises, when OpenSSL is done: as ssl does it."""
+
+    def __init__(self, tls) -> None:
+        self._tls = tls
+
+    def write(self, record: memoryview) -> int:
+        self._tls.write(record)
+        raise KeyboardInterrupt
+
+
+def test_a_signal_handler_that_raises_in_a_write_has_no_record_sent_twice(pair):
+    stream, peer = pair
+    tls, stream._tls = stream._tls, Interrupted(stream._tls)
+    with pytest.raises(KeyboardInterrupt):
+        stream.send_now(b"octets")
+    stream._tls = tls
+    assert peer.read(6) == b"octets"
+    with pytest.raises(OSError, match=r"Broken pipe|EOF occurred"):
+        stream.send_now(b"octets")
+    assert peer.sock.recv(10) == b""
+
+
 class Owner:
     """Notes what it is told."""
 
