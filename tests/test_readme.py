@@ -23,7 +23,14 @@ ARCHITECTURE = (ROOT / "ARCHITECTURE.rst").read_text(encoding="utf-8")
 
 # Each item of "What you can rely on", word for word, and what shows it: tests, or "make target".
 CLAIMS = {
-    "Frames that arrive together with the request are kept, in every style and on every server.": (
+    "Every server of ``docs/servers.rst`` that works does so in all three styles, under TLS as "
+    "without.": (
+        "tests/servers/test_every_server.py::test_text_and_binary_messages_are_echoed",
+        "tests/servers/test_every_server.py::test_the_close_frame_is_the_last_octet_and_the_end_follows_though_the_peer_stays",
+        "tests/test_servers_page.py::test_a_table_of_the_page_is_the_one_of_the_tests",
+    ),
+    "Frames that arrive together with the request are kept, in every style, on every server but "
+    "uWSGI.": (
         "tests/servers/test_volume.py::test_frames_in_the_same_segment_as_the_request_are_answered",
         "tests/servers/test_volume.py::test_a_frame_that_the_request_cut_in_two_is_answered",
         "tests/transport/test_hijack.py::test_octets_that_the_server_had_read_are_kept",
@@ -38,8 +45,28 @@ CLAIMS = {
         "tests/servers/test_failures.py::test_a_view_that_forgets_to_return_the_connection_closes_it_and_says_so",
         "tests/test_websocket.py::test_the_server_cannot_reach_the_peer_after_accept",
     ),
+    "50 detached connections keep no server from answering pages, not one that has a single "
+    "thread.": (
+        "tests/servers/test_every_server.py::test_detached_connections_take_no_worker_from_pages",
+    ),
     "One gunicorn gthread worker with two threads holds 500 connections and still answers pages.": (
         "tests/servers/test_scale.py::test_two_worker_threads_hold_500_connections_and_answer_pages",
+    ),
+    "A gunicorn worker that stops, reloads or is recycled closes with 1001 within 3 seconds, in "
+    "the middle of a call too; Werkzeug does so at Ctrl-C and at a reload, gevent.pywsgi at "
+    "Ctrl-C.": (
+        "tests/servers/test_shutdown.py::test_every_end_of_a_gunicorn_worker_is_told_with_1001",
+        "tests/servers/test_shutdown.py::test_every_end_of_a_process_is_told_with_1001",
+        "tests/servers/test_shutdown.py::test_a_reload_of_werkzeug_is_told_with_1001",
+    ),
+    "A worker that gunicorn would recycle serves on while connections linger.": (
+        "tests/servers/test_shutdown.py::test_a_worker_that_has_served_its_requests_goes_on_while_connections_linger",
+        "tests/servers/test_shutdown.py::test_lingering_ends_when_its_seconds_are_over_and_at_a_stop",
+    ),
+    "A handler that forks and an application that was preloaded lose no connection.": (
+        "tests/servers/test_fork.py::test_a_connection_goes_on_while_a_forked_child_lives_and_after_its_end",
+        "tests/servers/test_fork.py::test_a_child_that_uses_the_connection_and_exits_leaves_the_peer_alone",
+        "tests/servers/test_fork.py::test_an_application_that_was_preloaded_serves_and_says_goodbye",
     ),
     "A connection has one thread that reads, and none beside it; one housekeeping thread per "
     "process, or greenlet per gevent hub, serves them all.": (
@@ -84,9 +111,28 @@ CLAIMS = {
     ),
     "A request that opens no WebSocket is answered with 400, 403 or 426 and a text that says the "
     "cure.": ("tests/servers/test_refusals.py::test_a_bad_request_is_answered_with_the_cure",),
+    "Behind nginx the documented configuration works, and without it the client is told what to "
+    "set.": (
+        "tests/servers/test_nginx.py::test_a_message_comes_back_in_every_style",
+        "tests/servers/test_nginx.py::test_the_426_behind_a_bare_proxy_pass_says_what_to_set_and_that_works",
+        "tests/servers/test_nginx.py::test_a_directive_that_is_missing_is_named_and_mends_it",
+        "tests/test_servers_page.py::test_the_configuration_of_nginx_is_the_one_that_is_tested",
+    ),
+    "A server that keeps the socket is named by ``HijackError``, with what to run instead.": (
+        "tests/servers/test_no_socket.py::test_a_valid_request_raises_an_error_that_names_server_and_cure",
+        "tests/servers/test_no_socket.py::test_what_the_error_tells_of_mod_wsgi_works",
+    ),
+    "Flask, Django behind its middlewares, Bottle, Falcon and Pyramid serve all three styles.": (
+        "tests/frameworks/test_every_framework.py::test_messages_come_back_and_no_octet_of_http_comes_after_the_close",
+        "tests/frameworks/test_every_framework.py::test_a_handler_that_raises_closes_with_1011_and_one_traceback",
+        "tests/frameworks/test_django.py::test_the_101_has_no_header_of_a_middleware",
+    ),
     "Messages are neither lost, doubled, reordered nor torn, whatever many threads do at once.": (
         "tests/stress/test_stress.py::test_nothing_is_lost_doubled_reordered_torn_or_stuck",
         "tests/servers/test_volume.py::test_eight_threads_send_at_once_through_a_small_buffer",
+    ),
+    "Under TLS one thread may send while another receives: every octet arrives as it was sent.": (
+        "tests/stress/test_tls.py::test_under_tls_every_octet_is_right_in_both_directions_at_once",
     ),
     "Under gevent the hub goes on: floods, stalled peers and messages of 8 MB do not hold it up.": (
         "tests/stress/test_hub.py::test_hub_ticks_while_ten_thousand_small_messages_come_at_once",
