@@ -68,10 +68,13 @@ def leftovers() -> list[str]:
 
 
 def greenlets() -> list:
-    gevent = sys.modules.get("gevent")
-    if gevent is None:
-        return []
-    return [item for item in gc.get_objects() if isinstance(item, gevent.Greenlet) and item]
+    """All that have not ended, of gevent's and eventlet's."""
+    kinds = tuple(
+        getattr(sys.modules[module], name)
+        for module, name in (("gevent", "Greenlet"), ("eventlet.greenthread", "GreenThread"))
+        if module in sys.modules
+    )
+    return [item for item in gc.get_objects() if isinstance(item, kinds) and item] if kinds else []
 
 
 def stacks() -> str:
@@ -79,7 +82,7 @@ def stacks() -> str:
     lines = [session.state() for session in list(sessions.values())]
     for greenlet in greenlets():
         frames = traceback.format_stack(greenlet.gr_frame) if greenlet.gr_frame else []
-        lines.append(f"{greenlet.name}\n{''.join(frames)}")
+        lines.append(f"{getattr(greenlet, 'name', greenlet)}\n{''.join(frames)}")
     return "\n".join(lines)
 
 

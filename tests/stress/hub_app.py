@@ -7,15 +7,19 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import gevent
-
 from faye_sync import WebSocket
 from tests.support.app import application as ordinary
+
+if "eventlet" in sys.modules:
+    from tests.support.under_eventlet import sleep, spawn
+else:
+    from tests.support.under_gevent import sleep, spawn
 
 TICK = 0.005  # seconds
 LATE = 0.2  # seconds
@@ -29,7 +33,7 @@ class Ticker:
         self._schedule = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
         self._longest = 0.0
         self._ticks = 0
-        gevent.spawn(self._run)
+        spawn(self._run)
 
     def take(self) -> dict:
         """Return the figures since the last call."""
@@ -43,7 +47,7 @@ class Ticker:
         while True:
             # Shows in the log what the hub is at, should it not come back in time.
             faulthandler.dump_traceback_later(LATE)
-            gevent.sleep(TICK)
+            sleep(TICK)
             now, waited = time.monotonic(), self._waited_for_cpu()
             self._longest = max(self._longest, now - last - TICK - (waited - last_waited))
             self._ticks += 1

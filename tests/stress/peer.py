@@ -1,8 +1,8 @@
 """The peer of the stress: a process of its own, on plain threads.
 
-    python -m tests.stress.peer PORT SEED SECONDS
+    python -m tests.stress.peer PORT SEED SECONDS [CA.pem]
 
-Plays epochs of many connections, compares after each what both sides counted, and prints JSON:
+With a certificate of who signed the server's it speaks TLS. Plays epochs of many connections, compares after each what both sides counted, and prints JSON:
 seed, figures, faults. A connection that does not end is a fault, with all stacks on stderr."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import requests
 
 from tests.stress.plan import Plan, epoch_length, plan_of
 from tests.stress.side import Side
+from tests.stress.tls_socket import contexts_for
 from tests.stress.verdict import faults_of
 
 CONNECTIONS = int(os.environ.get("STRESS_CONNECTIONS", "12"))  # at once, in each epoch
@@ -32,8 +33,10 @@ PATIENCE = 130.0  # seconds for a report, whose connections have deadlines of th
 class Run:
     """Epochs against one server, and what came of them."""
 
-    def __init__(self, port: int, seed: str) -> None:
+    def __init__(self, port: int, seed: str, authority: str | None) -> None:
         self._address = ("127.0.0.1", port)
+        self._authority = authority
+        self._contexts = contexts_for(authority) if authority else ()
         self._seed = seed
         self._epochs = 0
         self._longest_tail = 0.0
@@ -61,7 +64,7 @@ class Run:
 
     def _warm_up(self) -> None:
         """Have the server make what it keeps: its housekeeping, and a parent for descriptors."""
-        side = Side(plan_of(f"{self._seed}-warm-0"), self._address)
+        side = Side(plan_of(f"{self._seed}-warm-0"), self._address, self._contexts)
         side.run()
         self._ask(f"/report?{side.plan.key}")
         self._settle("threads and greenlets", lambda: self._ask("/leftovers"))
@@ -88,7 +91,7 @@ class Run:
 
     def _run(self, plan: Plan, sides: dict[str, Side]) -> None:
         try:
-            side = sides[plan.key] = Side(plan, self._address)
+            side = sides[plan.key] = Side(plan, self._address, self._contexts)
         except Exception as error:
             self.faults.append(f"{plan.key}: no connection: {error!r}")
             return
@@ -134,8 +137,10 @@ class Run:
             threading.Event().wait(0.1)
 
     def _ask(self, path: str, timeout: float = 30.0):
-        url = f"http://127.0.0.1:{self._address[1]}{path}"
-        answer = requests.get(url, timeout=timeout, headers={"Connection": "close"})
+        url = f"{'https' if self._authority else 'http'}://127.0.0.1:{self._address[1]}{path}"
+        answer = requests.get(
+            url, timeout=timeout, headers={"Connection": "close"}, verify=self._authority
+        )
         answer.raise_for_status()
         return answer.json()
 
@@ -146,9 +151,9 @@ class Run:
         print(self._ask("/stacks"), file=sys.stderr, flush=True)
 
 
-def main(port: str, seed: str, seconds: str) -> None:
+def main(port: str, seed: str, seconds: str, authority: str | None = None) -> None:
     faulthandler.register(signal.SIGUSR1)
-    run = Run(int(port), seed)
+    run = Run(int(port), seed, authority)
     try:
         run.play(float(seconds))
     except requests.RequestException as error:

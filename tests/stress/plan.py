@@ -28,8 +28,10 @@ ENDINGS = (
     "peer-error",
 )
 
-# For finding causes: every connection ends in this way.
+# For finding causes: every connection ends in this way, has a send buffer of so many octets.
 ENDING = os.environ.get("STRESS_ENDING")
+SEND_BUFFER = os.environ.get("STRESS_SEND_BUFFER")
+SEND_BUFFERS = (None, None, 4608, 16384, 65536) if SEND_BUFFER is None else (int(SEND_BUFFER),) * 5
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def plan_of(key: str) -> Plan:
         senders=random.randint(1, 4),
         writers=random.randint(1, 3),
         native=random.random() < 0.3,
-        send_buffer=random.choice((None, None, 4608, 16384, 65536)),
+        send_buffer=random.choice(SEND_BUFFERS),
         max_queue=random.choice((2**16, 2**20, 2**24)),
         keepalive=random.choice((None, 0.1, 20.0)),
         hasty=random.random() < 0.15,

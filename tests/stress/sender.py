@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def original(module: str, name: str) -> Callable:
-    """Fetch what gevent patched as it was, for native threads."""
+    """Fetch what gevent or eventlet patched as it was, for native threads."""
+    if patcher := sys.modules.get("eventlet.patcher"):
+        return getattr(patcher.original(module), name)
     monkey = sys.modules.get("gevent.monkey")
     return monkey.get_original(module, name) if monkey else getattr(sys.modules[module], name)
 

@@ -47,7 +47,7 @@ class Session:
             self._spawn("pauser", self._pause_now_and_then)
         for sender in self._senders:
             self._spawn("sender", sender.run)
-        if self.plan.native and "gevent" in sys.modules:
+        if self.plan.native and not sys.modules.keys().isdisjoint(("gevent", "eventlet")):
             self._senders.append(native := Sender(self, self.plan.senders, native=True))
             original("_thread", "start_new_thread")(native.run, ())
         self._spawn("conductor", self._conduct)

@@ -1,4 +1,4 @@
-"""The peer's side of one connection of the stress: plain threads and a raw socket.
+"""The peer's side of one connection of the stress: plain threads and a raw socket, or TLS.
 
 The reader never waits for the writers: it leaves pongs and the answer to a close to a thread of
 their own, so that the peer cannot cause a deadlock of two sides that both write before they read."""
@@ -8,15 +8,18 @@ from __future__ import annotations
 import queue
 import select
 import socket
+import ssl
 import struct
 import threading
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from random import Random
 
 from tests.stress.messages import NOISE, Tally, make
 from tests.stress.plan import Plan
-from tests.support.peer import BINARY, CLOSE, PING, PONG, TEXT, Peer, closing, frame
+from tests.stress.tls_socket import TlsPeer, Truncated
+from tests.support.peer import BINARY, CLOSE, PING, PONG, TEXT, Peer, TlsAddress, closing, frame
 
 GLANCE = 50  # milliseconds after which a waiting thread looks whether it has to go
 LATEST_PONG = 10.0  # seconds
@@ -31,7 +34,10 @@ class Dropped(Exception):
 class Side:
     """One connection. run() plays the plan; report() tells what came of it."""
 
-    def __init__(self, plan: Plan, address: tuple[str, int]) -> None:
+    def __init__(
+        self, plan: Plan, address: tuple[str, int], contexts: Sequence[ssl.SSLContext] = ()
+    ) -> None:
+        """Connect; under TLS with one of contexts, where there are any."""
         self.plan = plan
         self._tally = Tally()
         self._random = plan.random("peer")
@@ -62,9 +68,18 @@ class Side:
         early = [make(0, number, self._random) for number in range(count)]
         octets = b"".join(self._frames(message, self._random) for message in early)
         self._sent[0] = len(early)
-        self.peer = Peer(address, f"/run/{plan.key}", early=octets)
+        self.peer = self._connect(address, contexts, octets)
         self._sock = self.peer.sock
         self._sock.setblocking(False)
+
+    def _connect(
+        self, address: tuple[str, int], contexts: Sequence[ssl.SSLContext], early: bytes
+    ) -> Peer:
+        path = f"/run/{self.plan.key}"
+        if not contexts:
+            return Peer(address, path, early=early)
+        random = self.plan.random("tls")
+        return TlsPeer(TlsAddress(*address), path, early, random.choice(contexts), random)
 
     def run(self) -> None:
         try:
@@ -261,12 +276,14 @@ class Side:
         held = bytearray(self.peer._held)
         try:
             self._read_frames(held)
-            while data := self._receive():
-                held += data
+            while (data := self._receive()) != b"":
+                held += data or b""
                 self._read_frames(held)
             self._end = "eof in a frame" if held else "eof"
         except Dropped:
             self._end = "dropped"
+        except Truncated:
+            self._end = "eof without close_notify"
         except ConnectionError as error:
             self._end = f"reset: {error!r}"
         except Exception as error:
@@ -276,7 +293,7 @@ class Side:
             self._lag = time.monotonic() - (self._closed_at or time.monotonic())
             self._over.set()
 
-    def _receive(self) -> bytes:
+    def _receive(self) -> bytes | None:
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
         if self.plan.pauses and self._random.random() < 0.1:
@@ -290,7 +307,11 @@ class Side:
                 raise TimeoutError(f"stuck: the connection does not end; {self.state()}")
         if self._is_dropped:
             raise Dropped
-        return self._sock.recv(65536)
+        try:
+            return self._sock.recv(65536)
+        except BlockingIOError:
+            # Under TLS, what came is less than a record.
+            return None
 
     def _read_frames(self, held: bytearray) -> None:
         position = 0

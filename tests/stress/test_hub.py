@@ -1,4 +1,4 @@
-"""gevent's hub never stalls for long, whatever connections and their peers do.
+"""A hub, gevent's or eventlet's, never stalls for long, whatever connections and their peers do.
 
 A greenlet in the server ticks all the while. One connection that made the hub wait, or that kept
 it to itself, would hold up every other greenlet of the process."""
@@ -20,7 +20,7 @@ MESSAGE = 8 * 2**20  # octets
 pytestmark = pytest.mark.stress
 
 
-@pytest.fixture(scope="module", params=["gevent", "gevent-unpatched"])
+@pytest.fixture(scope="module", params=["gevent", "gevent-unpatched", "eventlet"])
 def server(request, tmp_path_factory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp(request.param)
     with serve(request.param, "tests.stress.hub_app:application", folder) as server:
