@@ -99,9 +99,10 @@ def _worker(name: str, threads: int = 0, *, tls: bool = False) -> Command:
 def _uwsgi(*options: str) -> Command:
     def command(app: str, fd: int) -> list[str]:
         listening = tuple(option.replace("FD", f"fd://{fd}") for option in options)
-        # Without a master a SIGTERM that meets a thread in its first moments is waited on for ever.
-        fixed = ("--master", "--reload-mercy", "3", "--need-app", "--die-on-term", "--wsgi", app)
-        return [str(Path(sys.executable).parent / "uwsgi"), *listening, *fixed]
+        # A SIGTERM that meets a thread in its first moments never ends the worker: a master has to.
+        ending = ("--master", "--die-on-term", "--worker-reload-mercy", "3")
+        program = str(Path(sys.executable).parent / "uwsgi")
+        return [program, *listening, *ending, "--need-app", "--wsgi", app]
 
     return command
 
