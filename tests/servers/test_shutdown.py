@@ -45,8 +45,10 @@ WAYS = {
 
 GOES_ON = ("reload", "worker-stop", "worker-abort", "max-requests")
 
-# There gunicorn raises SystemExit in the call, and logs that.
+# There gunicorn raises SystemExit: in the call of a sync worker, which is logged, or in whichever
+# greenlet runs, perhaps in a reading one of ours, which has no reason to give.
 BREAKS_OFF = ("ctrl-c", "quit", "worker-abort")
+REASONS = ("the server is going away", "")
 
 
 @contextmanager
@@ -99,7 +101,7 @@ def test_every_end_of_a_gunicorn_worker_is_told_with_1001(tmp_path, way, name):
             began = time.monotonic()
             end(server, worker)
             for peer in peers:
-                assert read_goodbye(peer, began) == "the server is going away"
+                assert read_goodbye(peer, began) in REASONS[: 1 + (way in BREAKS_OFF)]
         if way in GOES_ON:
             assert server.ask("/hello") == "hello"
         else:
@@ -195,8 +197,7 @@ def test_every_end_of_a_process_is_told_with_1001(tmp_path, name, number, styles
         began = time.monotonic()
         server.send_signal(number)
         for peer in peers:
-            # A signal may come up in a greenlet or a thread of a call, which has no reason to give.
-            assert read_goodbye(peer, began) in ("the server is going away", "")
+            assert read_goodbye(peer, began) in REASONS
         server.process.wait(20)
 
 
