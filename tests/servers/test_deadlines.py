@@ -6,8 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-import pytest
-
+from tests.support.leaks import held_by, settled
 from tests.support.peer import PING, PONG, Peer, frame
 
 D = 1.5  # seconds: the deadline of these tests
@@ -47,7 +46,7 @@ def test_a_peer_that_ignores_close_is_dropped_at_the_close_deadline(main_server,
 
 
 def test_a_peer_that_ignores_close_leaves_no_thread_and_no_descriptor(main_server, name):
-    before = main_server.ask("/threads"), main_server.ask("/descriptors")
+    before = held_by(main_server)
     with ExitStack() as stack:
         path = f"/close/{name}?close_timeout=0.5"
         peers = [stack.enter_context(Peer(main_server.address, path)) for _ in range(10)]
@@ -55,20 +54,6 @@ def test_a_peer_that_ignores_close_leaves_no_thread_and_no_descriptor(main_serve
             assert peer.read_close() == (4000, "enough")
             assert peer.rest() == b""
         assert settled(main_server, before)
-
-
-def settled(server, before) -> bool:
-    """Whether threads of connections and descriptors are what they were, now or in a moment.
-
-    The peer sees the end of TCP a moment before the descriptor is given up."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        threads = [name for name in server.ask("/threads") if name.startswith("faye-sync")]
-        known = [name for name in before[0] if name.startswith("faye-sync")]
-        excess = server.ask("/descriptors") - before[1]
-        if len(threads) <= max(1, len(known)) and excess <= 3:
-            return True
-    pytest.fail(f"{threads} and {excess} descriptors more than before are left")
 
 
 def test_close_and_ping_return_at_once_while_a_send_is_stalled(main_server, name):

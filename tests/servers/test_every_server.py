@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.support.leaks import held_by, settled
 from tests.support.peer import TEXT, Peer, closing, frame
 from tests.support.servers import SERVERS, serve
 
@@ -96,3 +97,19 @@ def test_attached_connections_take_one_call_each(any_server):
         assert [peer.read() for peer in peers] == ["at once"] * count
         assert [peer.close() for peer in peers] == [(1000, "")] * count
     assert any_server.ask("/hello") == "hello"
+
+
+@every_style
+def test_connections_give_back_their_threads_and_descriptors(any_server, style):
+    def converse() -> None:
+        with Peer(any_server.address, f"/{style}/echo") as peer:
+            peer.say("hello")
+            assert peer.read() == "hello"
+            assert peer.close() == (1000, "")
+
+    # The first of all brings what stays.
+    converse()
+    before = held_by(any_server)
+    for _ in range(6):
+        converse()
+    assert settled(any_server, before)
