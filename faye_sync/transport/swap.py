@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from _socket import socket as PlainSocket, socketpair
+from functools import cache
 from typing import Any, NoReturn
 from weakref import WeakSet
 
@@ -64,7 +65,7 @@ def bury(sock: Any, near: PlainSocket, far_end: FarEnd) -> None:
     OpenSSL keeps the number of the descriptor, so that cannot be replaced. What
     the object stands for is still there for who took _sslobj and the descriptor."""
     sock._dead_end = near
-    sock.__class__ = _buried(type(sock))
+    sock.__class__ = _buried(type(sock))  # type: ignore[arg-type]  # every class can be hashed
     far_end.faces(near.fileno())
 
 
@@ -76,6 +77,7 @@ def _lies_at(fd: int, inode: int) -> bool:
         return False
 
 
+@cache
 def _buried(kind: type) -> type:
     # As large as its parent, or __class__ could not be set to it.
     body = {"__slots__": (), "__module__": __name__}
