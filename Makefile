@@ -48,7 +48,7 @@ test: $(VENV)/test $(VENV)/machine ## Set up all that the tests need and run the
 test-oldest: ## The tests of servers and frameworks, with their oldest versions
 	PIP_CONSTRAINT=tests/oldest.txt $(MAKE) test VENV=$(VENV)-oldest \
 	    METADATA="$(METADATA) tests/oldest.txt" \
-	    SUITES="tests/servers tests/frameworks tests/transport tests/test_websocket.py -k 'not http2'"
+	    SUITES="tests/servers tests/frameworks tests/transport tests/test_websocket.py -k 'not http2' -W ignore::DeprecationWarning"
 
 test-all: test test-oldest ## Both: before a release
 
