@@ -6,16 +6,13 @@ import functools
 import os
 import signal
 import sys
-import traceback
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from gunicorn.config import Config
 from gunicorn.workers.base import Worker
 
 from faye_sync import shutdown
+from tests.support.forked import forked
 from tests.support.local import Local
 from tests.support.peer import PATIENCE
 
@@ -232,24 +229,6 @@ def test_a_handler_that_python_did_not_set_is_no_worker(process, monkeypatch):
 
 
 # --- fork ------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def forked() -> Iterator[bool]:
-    """Run the block in this process and in a child of it, which has to get through it too."""
-    with warnings.catch_warnings():
-        # Python 3.12 warns of threads; the library's is told of the fork.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        try:
-            yield True
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    yield False
-    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_forked_child_knows_nothing_of_its_parents_end(become, process, local):

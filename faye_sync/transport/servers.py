@@ -92,11 +92,6 @@ def _buffered_reader(environ: Environ) -> Found | None:
     # gevent.pywsgi and its gunicorn worker, wsgiref, Django's runserver, cheroot.
     for reader in _readers(environ.get("wsgi.input")):
         sock = follow(reader, "raw._sock")
-        if hasattr(sock, "_ssl_conn"):
-            raise HijackError(
-                "a TLS connection of pyOpenSSL cannot be taken over; have cheroot use the standard "
-                "library's TLS: cheroot.ssl.builtin.BuiltinSSLAdapter"
-            )
         if sock is not None:
             return Found(sock, partial(_buffered, reader))
     return None

@@ -7,6 +7,7 @@ end, with the error kept."""
 
 from __future__ import annotations
 
+import os
 import socket
 from _socket import socket as PlainSocket
 from collections.abc import Callable
@@ -83,6 +84,7 @@ class SocketStream:
         self._world = world
         # Any thread may shut down, and must not do so to another connection of the same number.
         self._descriptor_lock = reentrant_lock()
+        self._process = os.getpid()
         self.error: OSError | None = None
 
     @property
@@ -108,6 +110,9 @@ class SocketStream:
         self._shut_down(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        if os.getpid() != self._process:
+            # A forked child: a thread that held the lock is the parent's, and never lets go here.
+            self._descriptor_lock = reentrant_lock()
         with self._descriptor_lock:
             PlainSocket.close(self._sock)
 

@@ -188,10 +188,10 @@ def test_half_of_what_a_server_shows_is_nothing(environ):
         find(environ)
 
 
-def test_a_connection_of_pyopenssl_is_refused_with_the_cure():
-    connection = SimpleNamespace(_ssl_conn=object())
+def test_a_connection_of_another_tls_is_refused_with_the_cure():
+    connection = SimpleNamespace(fileno=lambda: 77)
     reader = SimpleNamespace(raw=SimpleNamespace(_sock=connection), peek=None, read1=None)
-    with pytest.raises(HijackError, match="BuiltinSSLAdapter"):
+    with pytest.raises(HijackError, match="cheroot: the builtin adapter"):
         find({"wsgi.input": SimpleNamespace(rfile=reader)})
 
 

@@ -14,6 +14,7 @@ import pytest
 from faye_sync.concurrency import THREADS
 from faye_sync.transport.stream import open_stream, remote_address, set_no_delay
 from faye_sync.transport.waker import Waker
+from tests.support.forked import forked
 from tests.support.local import tcp_pair
 
 
@@ -94,6 +95,50 @@ def test_shut_down_twice_and_after_close_is_harmless(pair):
     stream.close()
     stream.shut_down()
     assert stream.fileno() == -1
+
+
+def test_shut_down_wakes_a_thread_that_waits_for_room(pair):
+    stream, _ = pair
+    stream.send_now(bytes(2**25))
+    woken = []
+    thread = threading.Thread(target=lambda: woken.append(stream.wait_writable(20)))
+    thread.start()
+    stream.shut_down()
+    thread.join(20)
+    assert woken == [True]
+    with pytest.raises(OSError, match="Broken pipe"):
+        stream.send_now(b"more")
+
+
+def test_after_close_a_receipt_is_the_end_and_a_send_fails(pair):
+    stream, _ = pair
+    stream.close()
+    stream.close()
+    assert stream.recv() == b""
+    assert stream.recv_now() == b""
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        stream.send_now(b"octets")
+
+
+def test_a_forked_child_closes_its_copy_whatever_the_parents_threads_are_in(pair):
+    stream, peer = pair
+    is_held, is_over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with stream._descriptor_lock:
+            is_held.set()
+            is_over.wait(20)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert is_held.wait(20)
+    with forked() as is_child:
+        if is_child:
+            stream.close()
+    is_over.set()
+    thread.join(20)
+    stream.send_now(b"from the parent")
+    assert peer.recv(100) == b"from the parent"
 
 
 def test_a_wait_ends_at_its_timeout_and_not_before(pair):

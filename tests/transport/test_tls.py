@@ -18,6 +18,7 @@ from faye_sync.concurrency import THREADS
 from faye_sync.transport.tls import TlsStream
 from faye_sync.transport.waker import Waker
 from tests.support.certificates import client_context
+from tests.support.forked import forked
 from tests.support.local import tcp_pair
 from tests.support.parts import require
 from tests.support.tls_peer import PATIENCE, RECORD, connected, fill, in_thread, server_context
@@ -273,11 +274,9 @@ def test_a_closed_stream_leaves_whoever_has_its_number_alone(pair):
 
 def test_a_forked_child_that_closes_its_copy_says_nothing_to_the_peer(pair):
     stream, peer = pair
-    child = os.fork()
-    if child == 0:
-        stream.close()
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+    with forked() as is_child:
+        if is_child:
+            stream.close()
     stream.send_now(b"from the parent")
     peer.say(b"to the parent")
     assert peer.read(15) == b"from the parent"
