@@ -234,7 +234,6 @@ class Outgoing:
     ) -> bool:
         earlier = b"" if self.is_idle else self._take_all()
         if self.has_closed:
-            self._tail = earlier
             return False
         try:
             for method, arguments in commands:
@@ -242,10 +241,10 @@ class Outgoing:
         except BaseException:
             # One that cannot be framed takes its fellows with it, and leaves the earlier ones.
             self._sending.data_to_send()
-            self._tail = earlier
-            self._backlogged = len(earlier)
             raise
         octets = earlier + self._sending.data_to_send() if earlier else self._sending.data_to_send()
+        self._tail = octets
+        self._backlogged = 0
         try:
             self._give(octets)
             if not self._tail:
@@ -260,13 +259,14 @@ class Outgoing:
         return True
 
     def _give(self, octets: bytes | memoryview) -> None:
-        """Give the kernel what it takes; the tail is the rest, whatever is raised."""
+        """Give the kernel what it takes of the tail; the tail is the rest, whatever is raised."""
+        counts: list[int] = []
         try:
-            count = self._stream.send_now(octets)
+            count = self._stream.send_now(octets, counts)
             self._tail = memoryview(octets)[count:] if count < len(octets) else b""
         except BaseException:
             # Octets that went and are given again tear the stream as much as those that are lost.
-            self._tail = memoryview(octets)[self._stream.taken :]
+            self._tail = memoryview(octets)[sum(counts) :]
             raise
 
     def _write_rest(self, deadline: float | None) -> None:
@@ -316,13 +316,13 @@ class Outgoing:
         return self._sending.data_to_send()
 
     def _take_all(self) -> bytes:
-        """Frame everything that goes before a new message."""
+        """Frame everything that goes before a new message; all of that is the tail now."""
         pieces = [bytes(self._tail), self._take_block()]
-        self._tail = b""
-        self._backlogged = 0
         while self._backlog and not self.has_closed:
             pieces.append(self._take_block())
-        return b"".join(pieces)
+        self._tail = earlier = b"".join(pieces)
+        self._backlogged = len(earlier)
+        return earlier
 
     def _frame_urgent(self) -> None:
         for queue in (self._pong, self._urgent):

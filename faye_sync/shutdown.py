@@ -20,7 +20,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGABRT, signa
 _MARKS = ("alive", "nr", "max_requests")
 
 
-class Server(Protocol):
+class Held(Protocol):
     """A connection that a server's process holds."""
 
     housekeeper: Housekeeper
@@ -42,7 +42,7 @@ class _Process:
 _process = _Process()
 
 
-def hold(connection: Server) -> None:
+def hold(connection: Held) -> None:
     """Have a connection that is enrolled told of the process's end. Safe from any thread."""
     if not _process.is_watched:
         _process.is_watched = True
@@ -55,16 +55,13 @@ def _find_worker() -> Any:
     """Find the gunicorn worker of this process; None under other servers."""
     for number in _SIGNALS:
         owner = getattr(signal.getsignal(number), "__self__", None)
-        if owner is not None and all(hasattr(owner, mark) for mark in _MARKS):
+        if all(mark in getattr(owner, "__dict__", ()) for mark in _MARKS):
             return owner
     return None
 
 
 def _watch(worker: Any) -> None:
     if worker is None:
-        return
-    if not worker.alive:
-        _process.is_ending = True
         return
     kind = type(worker)
     body = {
@@ -74,6 +71,9 @@ def _watch(worker: Any) -> None:
         "max_requests": property(_max_requests, _set_max_requests),
     }
     worker.__class__ = type(kind.__name__, (kind,), body)
+    if not worker.alive:
+        # Looked at after that, so that no end comes between.
+        _set_alive(worker, False)
 
 
 def _is_alive(worker: Any) -> Any:

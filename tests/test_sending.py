@@ -175,7 +175,7 @@ def test_progress_counts_where_the_kernel_takes_just_the_rest(way, monkeypatch):
     outgoing, _, _, sending = way
     stall(outgoing, sending)
     taken = [len(outgoing._tail), 0]
-    monkeypatch.setattr(outgoing._stream, "send_now", lambda data: taken.pop(0))
+    monkeypatch.setattr(outgoing._stream, "send_now", lambda *_: taken.pop(0))
     outgoing.progressed_at = 0.0
     assert outgoing.send_nowait(message(sending, b"next"), 4)
     assert taken == []
@@ -268,25 +268,39 @@ def test_the_backlog_counts_octets_and_lets_one_large_message_pass():
 
 
 class InterruptedStream(CountingStream):
-    """A stream in whose next send a signal handler raises, after the kernel has taken octets."""
+    """A stream in whose second send a signal handler raises, before or after octets were taken."""
 
-    is_interrupted = True
+    def __init__(self, sock, when: str) -> None:
+        super().__init__(sock)
+        self._when = {2: when}
+        self._number = 0
 
-    def send_now(self, data: bytes | memoryview) -> int:
-        count = super().send_now(data)
-        if self.is_interrupted:
-            self.is_interrupted = False
+    def send_now(self, data, counts=None):
+        self._number += 1
+        when = self._when.get(self._number)
+        if when == "before":
+            raise KeyboardInterrupt
+        count = super().send_now(data, counts)
+        if when == "after":
             raise KeyboardInterrupt
         return count
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("size", [5, BIG], ids=["whole", "in-part"])
 @pytest.mark.parametrize("how", ["send", "send_nowait"])
-def test_a_signal_handler_that_raises_in_a_send_neither_doubles_nor_loses_octets(way, how, size):
+def test_a_signal_handler_that_raises_in_a_send_neither_doubles_nor_loses_octets(
+    way, how, size, when
+):
     outgoing, _, peer, sending = way
-    outgoing._stream = InterruptedStream(outgoing._stream._sock)
-    first = message(sending, b"1" * size)
+    outgoing._stream = InterruptedStream(outgoing._stream._sock, when)
+    assert outgoing.send([message(sending, b"first")], 20)
+    second = message(sending, b"2" * size)
     with pytest.raises(KeyboardInterrupt):
-        outgoing.send([first], 20) if how == "send" else outgoing.send_nowait(first, size)
-    assert outgoing.send_nowait(message(sending, b"second"), 6)
-    assert read_all(outgoing, peer, 2) == [(BINARY, b"1" * size), (BINARY, b"second")]
+        outgoing.send([second], 20) if how == "send" else outgoing.send_nowait(second, size)
+    assert outgoing.send_nowait(message(sending, b"third"), 5)
+    assert read_all(outgoing, peer, 3) == [
+        (BINARY, b"first"),
+        (BINARY, b"2" * size),
+        (BINARY, b"third"),
+    ]

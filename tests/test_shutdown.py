@@ -228,6 +228,27 @@ def test_a_handler_that_python_did_not_set_is_no_worker(process, monkeypatch):
     assert shutdown._find_worker() is None
 
 
+class ClassAlive:
+    """Like a worker, but alive as all of its kind are."""
+
+    alive = True
+
+    def __init__(self) -> None:
+        self.nr, self.max_requests = 0, 10
+
+    def handle(self, number, frame):
+        """Do nothing."""
+
+
+def test_an_object_that_has_no_alive_of_its_own_is_left_as_it_is(process, local):
+    handler = ClassAlive()
+    for number in SIGNALS:
+        signal.signal(number, handler.handle)
+    local.open()
+    assert type(handler) is ClassAlive
+    assert handler.alive
+
+
 # --- fork ------------------------------------------------------------------------------------------------
 
 

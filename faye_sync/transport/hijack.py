@@ -82,12 +82,15 @@ def take(found: Found) -> Taken:
     """
     world = world_of(found.sock)
     swap = _swap if _tls_of(found.sock) is None else _swap_tls
-    own, stream, pending, far_end = swap(found.sock, world)
-    # Now that the server's socket leads nowhere, or reading ahead could go on without end.
-    early = found.read_ahead() + pending
-    found.end_call()
-    set_no_delay(own)
-    return Taken(stream, early, far_end, world, remote_address(own))
+    with ExitStack() as undo:
+        own, stream, pending, far_end = swap(found.sock, world, undo)
+        # Now that the server's socket leads nowhere, or reading ahead could go on without end.
+        early = found.read_ahead() + pending
+        found.end_call()
+        set_no_delay(own)
+        taken = Taken(stream, early, far_end, world, remote_address(own))
+        undo.pop_all()
+    return taken
 
 
 def drain(far_end: FarEnd) -> bool:
@@ -106,26 +109,35 @@ def drain(far_end: FarEnd) -> bool:
 Swapped = tuple[PlainSocket, Stream, bytes, FarEnd]
 
 
-def _swap(sock: Any, world: Concurrency) -> Swapped:
-    with ExitStack() as undo:
-        own = PlainSocket(fileno=os.dup(sock.fileno()))
-        undo.callback(own.close)
-        near, far_end = dead_pair()
-        undo.callback(near.close)
-        undo.callback(far_end.close)
-        replace(sock.fileno(), near, far_end)
-        undo.pop_all()
+def _swap(sock: Any, world: Concurrency, undo: ExitStack) -> Swapped:
+    own = _duplicate(sock.fileno())
+    undo.callback(own.close)
+    near, far_end = dead_pair()
+    undo.callback(near.close)
+    undo.callback(far_end.close)
+    replace(sock.fileno(), near, far_end)
     return own, open_stream(own, world), b"", far_end
 
 
-def _swap_tls(sock: Any, world: Concurrency) -> Swapped:
+def _swap_tls(sock: Any, world: Concurrency, undo: ExitStack) -> Swapped:
     """Take the object beneath: OpenSSL goes on with the descriptor that it knows."""
     tls = _tls_of(sock)
     own = sock if isinstance(sock, PlainSocket) else sock._sock
     near, far_end = dead_pair()
+    undo.callback(far_end.close)
     stream = TlsStream(own, tls, world)
+    undo.callback(stream.close)
     bury(sock, near, far_end)
     return own, stream, stream.take_pending(), far_end
+
+
+def _duplicate(fd: int) -> PlainSocket:
+    copy = os.dup(fd)
+    try:
+        return PlainSocket(fileno=copy)
+    except OSError:
+        os.close(copy)
+        raise
 
 
 def _is_plain(sock: Any) -> bool:

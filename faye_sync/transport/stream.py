@@ -28,10 +28,6 @@ class Stream(Protocol):
     # Octets that send_now() refused and must be given first when it is called again.
     committed: int
 
-    @property
-    def taken(self) -> int:
-        """Octets that the last send_now() gave, where a signal handler raised in it."""
-
     def fileno(self) -> int:
         """The descriptor, or -1 once closed."""
 
@@ -41,8 +37,11 @@ class Stream(Protocol):
     def recv_now(self) -> bytes | None:
         """Take the octets that are there: None if there are none, empty at the end."""
 
-    def send_now(self, data: bytes | memoryview) -> int:
+    def send_now(self, data: bytes | memoryview, counts: list[int] | None = None) -> int:
         """Give the kernel what it takes at once; returns how many octets that was.
+
+        Where signal handlers run, and so may raise in here, counts adds up to
+        as many, whatever is raised.
 
         Raises:
             OSError: The connection is gone.
@@ -76,9 +75,6 @@ class SocketStream:
     committed = 0
 
     def __init__(self, sock: PlainSocket, world: Concurrency) -> None:
-        # What the kernel took, counted by one call in C together with the sending: a signal
-        # handler that raises comes before both or after both.
-        self._counts: list[int] = []
         self._sock = sock
         self._fd = PlainSocket.fileno(sock)
         self._world = world
@@ -86,10 +82,6 @@ class SocketStream:
         self._descriptor_lock = reentrant_lock()
         self._process = os.getpid()
         self.error: OSError | None = None
-
-    @property
-    def taken(self) -> int:
-        return sum(self._counts)
 
     def fileno(self) -> int:
         return PlainSocket.fileno(self._sock)
@@ -153,7 +145,7 @@ class BlockingStream(SocketStream):
     def recv_now(self) -> bytes | None:
         return self._recv_raw()
 
-    def send_now(self, data: bytes | memoryview) -> int:
+    def send_now(self, data: bytes | memoryview, counts: list[int] | None = None) -> int:  # noqa: ARG002  # no signal handler runs here
         try:
             return self._sock.send(data, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -163,13 +155,14 @@ class BlockingStream(SocketStream):
 class CountingStream(BlockingStream):
     """A BlockingStream for where signal handlers run, and so may raise anywhere."""
 
-    def send_now(self, data: bytes | memoryview) -> int:
-        self._counts.clear()
+    def send_now(self, data: bytes | memoryview, counts: list[int] | None = None) -> int:
+        counts = [] if counts is None else counts
         try:
-            self._counts.extend(map(self._sock.send, (data,), _NO_WAIT))
+            # One call in C, so that a handler runs before the sending or after the counting.
+            counts.extend(map(self._sock.send, (data,), _NO_WAIT))
         except BlockingIOError:
             return 0
-        return self._counts[0]
+        return counts[0]
 
 
 class InterruptibleStream(CountingStream):

@@ -58,10 +58,9 @@ class TlsStream(SocketStream):
             return held
         return self._recv_raw() if self._is_ending else self._read()
 
-    def send_now(self, data: bytes | memoryview) -> int:
+    def send_now(self, data: bytes | memoryview, counts: list[int] | None = None) -> int:
         octets = memoryview(data)
-        counts = self._counts
-        counts.clear()
+        counts = [] if counts is None else counts
         with self._tls_lock:
             if self._is_closed():
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))

@@ -13,6 +13,7 @@ import pytest
 
 from faye_sync.errors import HijackError
 from faye_sync.transport.hijack import drain, find, take
+from faye_sync.transport.servers import Found
 from tests.support.local import tcp_pair
 
 
@@ -178,3 +179,24 @@ def test_a_socket_of_another_tls_is_refused_with_the_cure(pair):
     environ["werkzeug.socket"] = SimpleNamespace(fileno=pair[1].fileno)
     with pytest.raises(HijackError, match=r"in a types\.SimpleNamespace, .* the builtin adapter"):
         find({"SERVER_SOFTWARE": "SomeServer/2", **environ})
+
+
+def test_a_taking_that_fails_half_way_lets_the_client_go_and_gives_all_descriptors_back(pair):
+    client, server = pair
+    environ = serve(pair, werkzeug)
+    found = find(environ)
+    environ["wsgi.input"].detach()
+    before = descriptors()
+    with pytest.raises(ValueError, match="detached"):
+        take(found)
+    assert descriptors() == before
+    assert client.recv(100) == b""
+
+
+def test_a_descriptor_that_is_no_socket_is_not_leaked(pair, tmp_path):
+    with (tmp_path / "file").open("wb") as file:
+        sock = SimpleNamespace(fileno=file.fileno)
+        before = descriptors()
+        with pytest.raises(OSError, match="Socket operation on non-socket"):
+            take(Found(sock, bytes))
+        assert descriptors() == before
