@@ -182,7 +182,7 @@ def test_a_socket_of_another_tls_is_refused_with_the_cure(pair):
 
 
 def test_a_taking_that_fails_half_way_lets_the_client_go_and_gives_all_descriptors_back(pair):
-    client, server = pair
+    client, _ = pair
     environ = serve(pair, werkzeug)
     found = find(environ)
     environ["wsgi.input"].detach()
