@@ -12,7 +12,7 @@
 #   autobahn, hardest limits, driver's own tests    60          9
 #   autobahn, a part of deflate                     60          -
 #   interop: websockets, websocket-client, ws       30          6
-#   stress                                          90         33
+#   stress                                          90         65
 #   browser, examples                               60          8
 #   together                                       810        246   (15 minutes are 900)
 #
@@ -58,7 +58,7 @@ page: $(VENV)/test ## Write the tables of docs/servers.rst
 conformance: $(VENV)/test $(VENV)/machine ## Run all conformance tests, the long ones too (3 minutes)
 	$(BIN)/python -m pytest -m conformance --timeout 1800 $(ARGS)
 
-soak: $(VENV)/test ## Stress threads and gevent for a minute each
+soak: $(VENV)/test ## Stress threads, gevent, eventlet and TLS for a minute or two each
 	$(BIN)/python -m pytest -m "stress and long" --timeout 900 $(ARGS)
 
 check: $(VENV)/check ## Lint, formatting, types, layers and the rules of the house
