@@ -53,7 +53,7 @@ REFUSALS = {
     ),
     "twisted": Refusal("Twisted, WSGIResource", "twisted", RAISES),
     "mod_wsgi": Refusal(
-        "Apache, mod_wsgi", MOD_WSGI, f"{RAISES}; let Apache pass them on, see below"
+        "Apache, mod_wsgi", MOD_WSGI, f"{RAISES}; let Apache pass them on, see above"
     ),
     "hypercorn": Refusal("Hypercorn, wsgi:", "hypercorn", "403 or 400 by Hypercorn itself"),
     "hypercorn-http2": Refusal("Hypercorn, HTTP/2", "hypercorn", "426; CONNECT gets 403"),
