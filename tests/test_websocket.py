@@ -122,7 +122,9 @@ def test_what_can_be_asked_of_a_connection():
 def test_an_unknown_server_is_named_with_the_cure(local):
     environ = {**local.environ, "SERVER_SOFTWARE": "NoSuch/1.0", "wsgi.input": None}
     del environ["werkzeug.socket"]
-    with pytest.raises(HijackError, match=r"NoSuch/1\.0 does not let .*; run the application under gunicorn"):
+    with pytest.raises(
+        HijackError, match=r"NoSuch/1\.0 does not let .*; run the application under gunicorn"
+    ):
         WebSocket(environ)
 
 
