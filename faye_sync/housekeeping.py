@@ -214,7 +214,7 @@ def housekeeper_of(world: Concurrency) -> Housekeeper:
     housekeeper = _housekeepers.get(world)
     if housekeeper is None:
         if not _housekeepers:
-            atexit.register(_say_goodbye)
+            atexit.register(say_goodbye)
         # setdefault, because two threads may be first at once; the other's is collected.
         housekeeper = _housekeepers.setdefault(world, Housekeeper(world))
     return housekeeper
@@ -231,7 +231,8 @@ def say_goodbye_soon() -> None:
         housekeeper.post(housekeeper.say_goodbye)
 
 
-def _say_goodbye() -> None:
+def say_goodbye() -> None:
+    """Close all connections with 1001 before the process ends, which is any moment now."""
     live = all_kept()
     for kept in live:
         kept.say_goodbye()

@@ -3,7 +3,8 @@
 A gunicorn worker that is to stop, to reload or to be replaced sets its alive to
 False, whatever the reason and the kind of worker; exit hooks run too late for
 those in the middle of a call. So its class is replaced by one that notices.
-Other servers end by the interpreter's exit, which housekeeping sees to."""
+Other servers end by the interpreter's exit, which housekeeping sees to, uWSGI
+by a hook of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ import sys
 import time
 from typing import Any, Protocol
 
-from faye_sync.housekeeping import Housekeeper, all_kept, say_goodbye_soon
+from faye_sync.housekeeping import Housekeeper, all_kept, say_goodbye, say_goodbye_soon
 
 # gunicorn's handlers of these are methods of its worker; an application may have replaced some.
 _SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGABRT, signal.SIGUSR1)
@@ -47,6 +48,7 @@ def hold(connection: Held) -> None:
     if not _process.is_watched:
         _process.is_watched = True
         _watch(_find_worker())
+        _join(sys.modules.get("uwsgi"))
     if _process.is_ending:
         connection.housekeeper.post(connection.say_goodbye)
 
@@ -74,6 +76,20 @@ def _watch(worker: Any) -> None:
     if not worker.alive:
         # Looked at after that, so that no end comes between.
         _set_alive(worker, False)
+
+
+def _join(uwsgi: Any) -> None:
+    """Have uWSGI's own exit hook say goodbye: with --gevent it runs no other."""
+    if uwsgi is None:
+        return
+    earlier = getattr(uwsgi, "atexit", None)
+
+    def end() -> None:
+        say_goodbye()
+        if earlier is not None:
+            earlier()
+
+    uwsgi.atexit = end
 
 
 def _is_alive(worker: Any) -> Any:

@@ -6,6 +6,7 @@ import functools
 import os
 import signal
 import sys
+from types import ModuleType
 
 import pytest
 from gunicorn.config import Config
@@ -247,6 +248,21 @@ def test_an_object_that_has_no_alive_of_its_own_is_left_as_it_is(process, local)
     local.open()
     assert type(handler) is ClassAlive
     assert handler.alive
+
+
+@pytest.mark.parametrize("has_own", [True, False], ids=["own-hook", "no-hook"])
+def test_uwsgis_exit_hook_says_goodbye_and_runs_the_one_that_was_there(
+    process, local, monkeypatch, has_own
+):
+    called = []
+    uwsgi = ModuleType("uwsgi")
+    if has_own:
+        uwsgi.atexit = lambda: called.append("own")
+    monkeypatch.setitem(sys.modules, "uwsgi", uwsgi)
+    local.open()
+    uwsgi.atexit()
+    assert local.peer.answer_close() == GOODBYE
+    assert called == ["own"] * has_own
 
 
 # --- fork ------------------------------------------------------------------------------------------------

@@ -183,6 +183,8 @@ OF_THEIR_OWN = [
     ("eventlet", signal.SIGINT, ("callbacks", "start")),
     ("uwsgi", signal.SIGINT, ("callbacks", "start")),
     ("uwsgi", signal.SIGTERM, ("callbacks", "start")),
+    ("uwsgi-gevent", signal.SIGINT, ("callbacks", "start")),
+    ("uwsgi-gevent", signal.SIGTERM, ("callbacks", "start")),
     ("django-runserver", signal.SIGINT, ("callbacks", "start", "attached")),
     ("wsgiref-threading", signal.SIGINT, ("callbacks", "start", "attached")),
 ]
