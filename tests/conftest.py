@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import ExitStack
 
 import pytest
@@ -9,6 +10,10 @@ from hypothesis import settings
 
 # So that an assert in a helper explains itself as one in a test does.
 pytest.register_assert_rewrite("tests.support")
+
+# A script ignores Ctrl-C for what it runs in the background, and so would every server started here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run: a failure is the change's own, and no machine is too slow.
 settings.register_profile("suite", derandomize=True, deadline=None, database=None)

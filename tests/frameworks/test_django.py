@@ -61,6 +61,7 @@ def test_a_view_that_returns_the_connection_itself_gets_a_warning(site):
         Peer(site.address, "/mistakes/returned")
     assert refused.value.status == 500
     site.wait_for_traceback("AttributeError: 'WebSocket' object has no attribute 'get'")
+    site.get("/hello")
     site.wait_for_log("on /mistakes/returned was neither opened nor answered")
 
 

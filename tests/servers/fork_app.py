@@ -17,8 +17,12 @@ ears: list[tuple[int, int]] = []
 
 
 def listen(ear: int) -> None:
-    """What a child does: wait for an octet."""
+    """What a child does: wait for an octet, and end without a turn of the hub.
+
+    A child whose hub goes on accepts connections as its parent does, and closes them as it ends:
+    from Python 3.13 on a child of multiprocessing runs the exit hooks."""
     os.read(ear, 1)
+    os._exit(0)
 
 
 def fork(ws: WebSocket) -> None:

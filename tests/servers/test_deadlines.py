@@ -28,11 +28,13 @@ def test_a_send_to_a_peer_that_reads_nothing_ends_at_its_deadline(main_server, n
 
 
 def test_a_peer_that_answers_no_ping_is_dropped_at_the_pong_deadline(main_server, name):
+    # The function that listens may begin later than the time does.
+    began = time.monotonic()
     with Peer(main_server.address, f"/listen/{name}?ping=0.5&pong_timeout={D}") as peer:
         assert peer.read_frame() == (PING, b"keepalive 1")
         peer.rest()
+        assert_met(time.monotonic() - began, 0.5 + D)
         result = main_server.ask(f"/result/{name}")
-    assert_met(result["seconds"], 0.5 + D)
     assert (result["code"], result["cause"]) == (1006, "ping timeout")
 
 

@@ -45,8 +45,8 @@ WAYS = {
 
 GOES_ON = ("reload", "worker-stop", "worker-abort", "max-requests")
 
-# There gunicorn raises SystemExit: in the call of a sync worker, which is logged, or in whichever
-# greenlet runs, perhaps in a reading one of ours, which has no reason to give.
+# There gunicorn raises SystemExit: in the call of a sync worker, which new ones log, or in
+# whichever greenlet runs, perhaps in a reading one of ours, which has no reason to give.
 BREAKS_OFF = ("ctrl-c", "quit", "worker-abort")
 REASONS = ("the server is going away", "")
 
@@ -75,6 +75,28 @@ def read_goodbye(peer: Peer, began: float) -> str:
     return reason
 
 
+@contextmanager
+def ending(pid: int) -> Iterator[None]:
+    """Wait, at the end of the block, for a process that is no child of this one.
+
+    A worker that ends may take one more request and drop it (gthread of gunicorn 21.2)."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        yield
+        assert select.select([descriptor], [], [], 20)[0], f"process {pid} has not ended"
+    finally:
+        os.close(descriptor)
+
+
+def fill_pool(server: Server) -> None:
+    """Have a gthread worker start its last threads.
+
+    Its handler of INT and QUIT takes a lock of the pool, which the main thread holds while it
+    starts one: the worker hangs until its master kills it."""
+    for _ in range(4):
+        server.get("/hello")
+
+
 ENDS = [
     pytest.param(way, name, id=f"{name}-{way}")
     for name in WORKERS
@@ -97,7 +119,9 @@ def test_every_end_of_a_gunicorn_worker_is_told_with_1001(tmp_path, way, name):
     with serve(name, APP, tmp_path, GUNICORN_CMD_ARGS=options) as server:
         worker = server.ask("/pid")
         # Attached last: it holds the only thread of the sync worker.
-        with held(server, "callbacks", "start", "attached") as peers:
+        with ending(worker), held(server, "callbacks", "start", "attached") as peers:
+            if name == "gunicorn-gthread" and way in BREAKS_OFF:
+                fill_pool(server)
             began = time.monotonic()
             end(server, worker)
             for peer in peers:
@@ -107,29 +131,21 @@ def test_every_end_of_a_gunicorn_worker_is_told_with_1001(tmp_path, way, name):
         else:
             server.process.wait(20)
         is_broken_off = name == "gunicorn-sync" and way in BREAKS_OFF
-        assert server.log().count("Traceback") == is_broken_off
+        assert server.log().count("Traceback") <= is_broken_off
 
 
 @pytest.mark.parametrize("name", WORKERS)
 def test_the_last_request_of_a_worker_gets_its_1001_at_once(tmp_path, name):
-    with serve(name, APP, tmp_path, GUNICORN_CMD_ARGS="--max-requests 2") as server:
-        with held(server, "callbacks") as peers, Peer(server.address, "/attached/echo") as last:
+    with serve(name, APP, tmp_path, GUNICORN_CMD_ARGS="--max-requests 3") as server:
+        with ExitStack() as stack:
+            stack.enter_context(ending(server.ask("/pid")))
+            peers = stack.enter_context(held(server, "callbacks"))
+            last = stack.enter_context(Peer(server.address, "/attached/echo"))
             began = time.monotonic()
             for peer in (*peers, last):
                 assert read_goodbye(peer, began) == "the server is going away"
         assert server.ask("/hello") == "hello"
         assert "Traceback" not in server.log()
-
-
-@contextmanager
-def ending(pid: int) -> Iterator[None]:
-    """Wait, at the end of the block, for a process that is no child of this one."""
-    descriptor = os.pidfd_open(pid)
-    try:
-        yield
-        assert select.select([descriptor], [], [], 20)[0], f"process {pid} has not ended"
-    finally:
-        os.close(descriptor)
 
 
 @pytest.mark.parametrize("name", ["gunicorn-gthread", "gunicorn-gevent"])
@@ -151,8 +167,9 @@ def test_a_worker_that_has_served_its_requests_goes_on_while_connections_linger(
 
 @pytest.mark.parametrize("name", ["gunicorn-gthread", "gunicorn-sync"])
 def test_lingering_ends_when_its_seconds_are_over_and_at_a_stop(tmp_path, name):
-    with serve(name, APP, tmp_path, GUNICORN_CMD_ARGS="--max-requests 3") as server:
-        with held(server, "callbacks", query="?linger=0.5") as (peer,):
+    with serve(name, APP, tmp_path, GUNICORN_CMD_ARGS="--max-requests 4") as server:
+        worker = server.ask("/pid")
+        with ending(worker), held(server, "callbacks", query="?linger=0.5") as (peer,):
             overdue = [server.get("/hello") for _ in range(2)]
             assert [page.status_code for page in overdue] == [200] * 2
             with pytest.raises(TimeoutError):

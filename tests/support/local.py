@@ -9,6 +9,7 @@ import io
 import socket
 from http.client import parse_headers
 from typing import Any
+from urllib.parse import unquote
 
 from faye_sync import WebSocket
 from tests.support.peer import Peer, request
@@ -79,7 +80,7 @@ def environ_of(server: socket.socket, reader: io.BufferedReader) -> dict[str, An
     return {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": path,
+        "PATH_INFO": unquote(path, "latin-1"),
         "QUERY_STRING": query,
         "SERVER_NAME": "127.0.0.1",
         "SERVER_PORT": "80",

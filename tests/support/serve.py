@@ -50,7 +50,8 @@ def werkzeug_single(app, fd):
 
 def werkzeug_unix(app, fd):
     path = socket.socket(fileno=os.dup(fd)).getsockname()
-    serve_werkzeug(app, fd, host=f"unix://{path}", threaded=True)
+    # Of the path it sees the kind of socket; 2.0 binds it too, though it listens on fd.
+    serve_werkzeug(app, fd, host=f"unix://{path}.unused", threaded=True)
 
 
 def serve_werkzeug(app, fd, host="127.0.0.1", **options):
