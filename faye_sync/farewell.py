@@ -38,6 +38,7 @@ class Farewell:
         self._leaver = leaver
         self._timeout = last_frame_timeout
         self._drained = 0
+        self._has_ended = False
         self._is_over = False
 
     def begin(self, peer_is_gone: bool) -> None:
@@ -52,14 +53,15 @@ class Farewell:
     def _write(self, _: int = 0) -> None:
         if self._is_over:
             return
-        if self._leaver.outgoing.end():
+        self._has_ended = self._leaver.outgoing.end()
+        if self._has_ended:
             self._leaver.housekeeper.at(DRAIN_TIMEOUT, self._close)
             self._drain()
         else:
             self._arm(WRITE, self._write)
 
     def _give_up_writing(self) -> None:
-        if not self._leaver.outgoing.is_idle:
+        if not self._has_ended:
             self._close()
 
     def _drain(self, _: int = 0) -> None:

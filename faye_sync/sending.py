@@ -211,15 +211,13 @@ class Outgoing:
             self.flush()
 
     def end(self) -> bool:
-        """Write what is left and end this direction; False while something is left."""
+        """Write what is left and end this direction; False while either needs room."""
         self.flush()
         # Under the lock, because what a sender has just taken is in no queue.
         if not self.writing_lock.acquire(False):
             return False
         try:
-            if self.is_idle:
-                self._stream.end_writing()
-            return self.is_idle
+            return self.is_idle and self._stream.end_writing()
         finally:
             self.writing_lock.release()
 

@@ -56,8 +56,8 @@ class Stream(Protocol):
     def wait_writable(self, timeout: float | None) -> bool:
         """Wait for room; False when timeout seconds passed first."""
 
-    def end_writing(self) -> None:
-        """Tell the peer that nothing more comes."""
+    def end_writing(self) -> bool:
+        """Tell the peer that nothing more comes; False where that needs room first."""
 
     def shut_down(self) -> None:
         """End both directions; wakes every thread that waits. Safe from any thread."""
@@ -95,8 +95,9 @@ class SocketStream:
     def wait_writable(self, timeout: float | None) -> bool:
         return self._world.wait_writable(self._fd, timeout)
 
-    def end_writing(self) -> None:
+    def end_writing(self) -> bool:
         self._shut_down(socket.SHUT_WR)
+        return True
 
     def shut_down(self) -> None:
         self._shut_down(socket.SHUT_RDWR)

@@ -96,18 +96,21 @@ class TlsStream(SocketStream):
             self._held = self._read()
         return self._held is not None or super().wait_any(other, timeout)
 
-    def end_writing(self) -> None:
-        self._is_ending = True
+    def end_writing(self) -> bool:
         try:
             with self._tls_lock:
                 if not self._is_closed():
                     self._tls.shutdown()
+        except SSLWantWriteError:
+            # The kernel took the last octets of ours, and has no room for a close_notify.
+            return False
         except SSLWantReadError:
             # Our close_notify is on its way, and nobody waits for the peer's.
             self._held = None
         except OSError as error:
             self.error = self.error or error
-        super().end_writing()
+        self._is_ending = True
+        return super().end_writing()
 
     def _read(self) -> bytes | None:
         """Take what is there, up to a chunk: None if nothing, empty at the end."""

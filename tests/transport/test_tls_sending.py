@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import select
 import socket
 import ssl
 import struct
+import termios
 
 import pytest
 
@@ -213,3 +215,30 @@ def test_two_threads_read_and_write_at_once_and_every_octet_is_right(pair):
     reader.join(PATIENCE)
     writer.join(PATIENCE)
     assert received == [traffic.sent]
+
+
+def test_a_close_notify_waits_for_room(pair):
+    stream, peer = pair
+    sent = fill(stream)
+    thread, read = in_thread(lambda: peer.read(sent + RECORD))
+    assert stream.wait_writable(PATIENCE)
+    while not stream.send_now(b"f" * RECORD):
+        assert stream.wait_writable(PATIENCE)
+    thread.join(PATIENCE)
+    # The kernel holds all, and takes no more while the peer reads nothing.
+    while unacknowledged(stream) < RECORD:
+        assert stream.send_now(b"f" * RECORD) == RECORD
+    copy = socket.socket(fileno=os.dup(stream.fileno()))
+    copy.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    copy.close()
+    assert not stream.end_writing()
+    thread, read = in_thread(peer.rest)
+    while not stream.end_writing():
+        assert stream.wait_writable(PATIENCE)
+    thread.join(PATIENCE)
+    assert set(read[0]) == {ord("f")}
+
+
+def unacknowledged(stream) -> int:
+    """Octets that the kernel holds for the peer: SIOCOUTQ."""
+    return struct.unpack("i", fcntl.ioctl(stream.fileno(), termios.TIOCOUTQ, bytes(4)))[0]
