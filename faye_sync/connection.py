@@ -43,6 +43,9 @@ class Connection(ReadingSide):
     ) -> bool:
         """Send one message, waiting while the peer takes nothing.
 
+        Not for signal handlers, which would wait for the sender they stopped:
+        close() and send_nowait() are.
+
         Args:
             data: str is sent as text; bytes, bytearray, memoryview as binary.
             compress: Has a meaning only where compression was agreed on.
@@ -189,7 +192,9 @@ class Connection(ReadingSide):
         """
         check_close(code, reason)
         link = self._link or self._open()
-        if link is not None:
+        if link is None:
+            self._close_when_open(code, reason)
+        else:
             link.close(code, reason)
 
     def __enter__(self: C) -> C:
@@ -256,6 +261,9 @@ class Connection(ReadingSide):
         return self._opened_at
 
     # --- beneath ----------------------------------------------------------------------------------
+
+    def _close_when_open(self, code: int, reason: str) -> None:
+        """Note a close of one that is being opened, beneath in the same thread; there may be none."""
 
     def _send(self, link: Link, commands: list[Command], timeout: float | None) -> bool:
         if timeout is None:

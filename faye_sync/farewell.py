@@ -6,6 +6,7 @@ unread would send a reset, which takes from the peer what we sent last."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Protocol
 
 from faye_sync.housekeeping import Housekeeper
@@ -17,6 +18,9 @@ from faye_sync.transport.stream import Stream
 # What a peer may still send, and how long it may take to leave (octets, seconds).
 DRAIN_LIMIT = 2**20
 DRAIN_TIMEOUT = 2.0
+
+# What whoever is woken needs to be out of the descriptor, at first (seconds).
+MOMENT = 0.001
 
 
 class Leaver(Protocol):
@@ -84,5 +88,15 @@ class Farewell:
         leaver = self._leaver
         # Wakes a sender that still waits, so that its lock is free in a moment.
         leaver.stream.shut_down()
-        with leaver.incoming.reading_lock, leaver.outgoing.writing_lock:
+        self._let_go(MOMENT)
+
+    def _let_go(self, moment: float) -> None:
+        """Give up the descriptor once nobody is in it; housekeeping does not wait for that."""
+        leaver = self._leaver
+        with ExitStack() as held:
+            for lock in (leaver.incoming.reading_lock, leaver.outgoing.writing_lock):
+                if not lock.acquire(False):
+                    leaver.housekeeper.at(moment, self._let_go, min(2 * moment, DRAIN_TIMEOUT))
+                    return
+                held.callback(lock.release)
             leaver.gone()

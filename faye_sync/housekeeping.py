@@ -30,6 +30,9 @@ logger = logging.getLogger("faye_sync")
 # Seconds; an owner without progress for one to two ticks is taken to be busy elsewhere.
 TICK = 0.4
 
+# How often housekeeping goes on after it was interrupted.
+FAILURES = 100
+
 # Seconds for all last frames together that wait for another sender when the process ends.
 GOODBYE = 0.5
 
@@ -73,6 +76,7 @@ class Housekeeper:
         self._hot: dict[Kept, int] = {}
         self._next_tick = 0.0
         self._asleep = False
+        self._failures = 0
         self._start_lock = reentrant_lock()
         self._started = False
         self._bell = Waker()
@@ -149,14 +153,25 @@ class Housekeeper:
 
     def _run(self) -> None:
         while True:
-            for fd, interest in self._wait():
-                job = self._armed.pop(fd, None)
-                if job is not None:
-                    self._do(job, interest)
-            for _ in range(len(self._jobs)):
-                self._do(self._jobs.popleft())
-            self._meet_deadlines()
-            self._tick()
+            try:
+                self._turn()
+            except Exception:
+                # On a hub any signal handler may raise here. One that raises must not end the
+                # deadlines of all connections; what fails each time is better ended than endless.
+                self._failures += 1
+                logger.exception("housekeeping was interrupted, for the %dth time", self._failures)
+                if self._failures > FAILURES:
+                    raise
+
+    def _turn(self) -> None:
+        for fd, interest in self._wait():
+            job = self._armed.pop(fd, None)
+            if job is not None:
+                self._do(job, interest)
+        for _ in range(len(self._jobs)):
+            self._do(self._jobs.popleft())
+        self._meet_deadlines()
+        self._tick()
 
     def _wait(self) -> list[tuple[int, int]]:
         # Asleep first, then look at the jobs: post() looks the other way round.

@@ -80,14 +80,26 @@ class Link:
 
     def begin(self, early: bytes) -> None:
         """Send the driver's answer, take the octets that came early, be looked after."""
-        self.outgoing.start()
+        self.outgoing.prepare()
+        # First: what meets its end while it is still being set up must not be kept for ever.
+        self.housekeeper.enroll(self)
+        self.outgoing.flush()
         with self.incoming.reading_lock:
             for event in self.driver.receiving.events():
                 self._sort(event)
             if early:
                 self.incoming.feed(early)
         self.housekeeper.post(self._settle_in)
-        self.housekeeper.enroll(self)
+
+    def give_up(self) -> None:
+        """End a connection whose beginning failed, for want of a thread maybe."""
+        try:
+            self.abort("local")
+            self.disown()
+        except RuntimeError:
+            # Housekeeping did not start, so nobody else knows of this one.
+            self.housekeeper.live.discard(self)
+            self.stream.close()
 
     def is_open(self) -> bool:
         """True while messages flow both ways."""

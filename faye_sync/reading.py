@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import TypeVar
 
-from faye_sync.concurrency import call_home, leaf_lock
+from faye_sync.concurrency import NO_WAIT, call_home, leaf_lock
 from faye_sync.delivery import Delivery, exit_code
 from faye_sync.errors import ConnectionClosed
 from faye_sync.events import DrainEvent, MessageEvent
@@ -89,20 +89,18 @@ class ReadingSide(Delivery):
             return call_home(link.world, lambda: self.receive(timeout))
         if is_first:
             self._receiver = link.world.current()
-        if not self._receiving_lock.acquire(False):
-            if link.is_abandoned:
-                raise link.closing_error()
-            raise RuntimeError(
-                "another thread (or a listener's own caller) is receiving; "
-                "messages are for one thread at a time"
-            )
+        held = False
         try:
-            return self._receive(link, timeout)
+            (held,) = map(self._receiving_lock.acquire, NO_WAIT)
+            if held:
+                return self._receive(link, timeout)
+            raise self._second_receiver_error(link)
         except (KeyboardInterrupt, SystemExit) as error:
             self._unless_closed = exit_code(type(error))
             raise
         finally:
-            self._receiving_lock.release()
+            if held:
+                self._receiving_lock.release()
 
     def __iter__(self) -> Iterator[str | bytes]:
         """Yield messages until the connection closes, however it closes.
@@ -232,6 +230,15 @@ class ReadingSide(Delivery):
             self._finished = link.world.event()
         return link
 
+    @staticmethod
+    def _second_receiver_error(link: Link) -> Exception:
+        if link.is_abandoned:
+            return link.closing_error()
+        return RuntimeError(
+            "another thread (or a listener's own caller) is receiving; "
+            "messages are for one thread at a time"
+        )
+
     def _refuse_second_reader(self) -> None:
         current = self._world().current()
         if self._starter is not None and self._starter == current != self._receiver:
@@ -286,10 +293,11 @@ class ReadingSide(Delivery):
 
     def _dispatch_rest(self, link: Link) -> None:
         """Run the listeners of what nobody will receive any more."""
-        if not self._receiving_lock.acquire(False):
-            return
+        held = False
         try:
-            for event in link.rest():
+            (held,) = map(self._receiving_lock.acquire, NO_WAIT)
+            for event in link.rest() if held else ():
                 self._deliver_in_place(link, event)
         finally:
-            self._receiving_lock.release()
+            if held:
+                self._receiving_lock.release()

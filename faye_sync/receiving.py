@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from faye_sync.concurrency import Concurrency, Lock
+from faye_sync.concurrency import NO_WAIT, Concurrency, Lock
 from faye_sync.driver.base import Receiving
 from faye_sync.events import Event, MessageEvent, PingEvent, PongEvent
 from faye_sync.transport.stream import Stream
@@ -81,19 +81,15 @@ class Incoming:
 
     def read_now(self) -> bool:
         """Read what is there for an absent owner; False when the owner is reading."""
-        if not self.reading_lock.acquire(False):
-            return False
+        held = False
         try:
-            if not self.inbox:
-                self._unread_octets = 0
-            data = self._stream.recv_now()
-            if data is not None:
-                before = len(self.inbox)
-                self.feed(data)
-                self._unread_octets += len(data) + EVENT_COST * (len(self.inbox) - before)
-            return True
+            (held,) = map(self.reading_lock.acquire, NO_WAIT)
+            if held:
+                self._read_for_owner()
+            return held
         finally:
-            self.reading_lock.release()
+            if held:
+                self.reading_lock.release()
 
     def feed(self, data: bytes) -> None:
         """Parse data, empty at the end, with the reading lock held."""
@@ -122,6 +118,15 @@ class Incoming:
         if self._waker is not None:
             self._waker.close()
             self._waker = None
+
+    def _read_for_owner(self) -> None:
+        if not self.inbox:
+            self._unread_octets = 0
+        data = self._stream.recv_now()
+        if data is not None:
+            before = len(self.inbox)
+            self.feed(data)
+            self._unread_octets += len(data) + EVENT_COST * (len(self.inbox) - before)
 
     def _read_unless_woken(self, timeout: float | None) -> bool:
         if self._waker is None:

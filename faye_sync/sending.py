@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from faye_sync.concurrency import Concurrency, Lock, at_most, reentrant_lock
+from faye_sync.concurrency import NO_WAIT, WAIT, Concurrency, Lock, at_most, reentrant_lock
 from faye_sync.driver.base import Sending
 from faye_sync.transport.stream import Stream
 
@@ -126,10 +126,9 @@ class Outgoing:
         """True when there is nothing left to write."""
         return not (self._tail or self._urgent or self._pong or self._backlog)
 
-    def start(self) -> None:
-        """Write what the driver has to say first, before any other thread is here."""
+    def prepare(self) -> None:
+        """Make what the driver has to say first the tail, before any other thread is here."""
         self._tail = self._sending.data_to_send()
-        self.flush()
 
     def send(self, commands: Iterable[Command], timeout: float | None) -> bool:
         """Write messages in one go, waiting for room.
@@ -146,14 +145,19 @@ class Outgoing:
             TimeoutError: The deadline passed. If a frame was torn by that, the
                 owner has been told; else no octet of the messages has left.
         """
-        deadline = None
-        if not self.writing_lock.acquire(False):
-            deadline = _deadline(timeout)
-            self._wait_for_turn(deadline, timeout)
+        deadline, held = None, False
         try:
+            (held,) = map(self.writing_lock.acquire, NO_WAIT)
+            if not held:
+                deadline = _deadline(timeout)
+                limit = () if timeout is None else ((at_most(timeout),),)
+                (held,) = map(self.writing_lock.acquire, WAIT, *limit)
+            if not held:
+                raise TimeoutError(_late(timeout, "other senders held the connection"))
             return self._send_locked(commands, deadline, timeout)
         finally:
-            self.writing_lock.release()
+            if held:
+                self.writing_lock.release()
             if self._was_stalled or not self.is_idle:
                 self.flush()
             self._world.breathe()
@@ -193,13 +197,16 @@ class Outgoing:
         if not self._world.is_home():
             self._world.post(self.flush)
             return
-        while not self.is_idle and self.writing_lock.acquire(False):
+        while not self.is_idle:
+            held = went = False
             try:
-                went = self._flush_locked()
+                (held,) = map(self.writing_lock.acquire, NO_WAIT)
+                went = held and self._flush_locked()
             finally:
-                self.writing_lock.release()
+                if held:
+                    self.writing_lock.release()
             if not went:
-                return
+                break
         if self._was_stalled and self.is_idle:
             self._was_stalled = False
             self._owner.drained()
@@ -214,18 +221,13 @@ class Outgoing:
         """Write what is left and end this direction; False while either needs room."""
         self.flush()
         # Under the lock, because what a sender has just taken is in no queue.
-        if not self.writing_lock.acquire(False):
-            return False
+        held = False
         try:
-            return self.is_idle and self._stream.end_writing()
+            (held,) = map(self.writing_lock.acquire, NO_WAIT)
+            return held and self.is_idle and self._stream.end_writing()
         finally:
-            self.writing_lock.release()
-
-    def _wait_for_turn(self, deadline: float | None, timeout: float | None) -> None:
-        if deadline is None:
-            self.writing_lock.acquire()
-        elif not self.writing_lock.acquire(True, at_most(deadline - time.monotonic())):
-            raise TimeoutError(_late(timeout, "other senders held the connection"))
+            if held:
+                self.writing_lock.release()
 
     def _send_locked(
         self, commands: Iterable[Command], deadline: float | None, timeout: float | None

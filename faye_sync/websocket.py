@@ -15,7 +15,7 @@ from werkzeug.datastructures import EnvironHeaders, Headers
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_current_url
 
-from faye_sync.concurrency import leaf_lock
+from faye_sync.concurrency import reentrant_lock
 from faye_sync.connection import Connection
 from faye_sync.driver.handshake import Refusal, check_headers, is_websocket, refusal
 from faye_sync.driver.versions import server_driver
@@ -96,7 +96,10 @@ class WebSocket(Connection):
         self._answer: Response | None = None
         self._refused: ConnectionClosed | None = None
         self._remote_address: Any = None
-        self._accept_lock = leaf_lock()
+        # Reentrant, because a signal handler may close what its thread is opening.
+        self._accept_lock = reentrant_lock()
+        self._is_accepting = False
+        self._close_after: tuple[int, str] | None = None
         refused = refusal(self.environ) or refuse_origin(self.environ, origins)
         if refused is not None:
             self._refuse(refused)
@@ -273,25 +276,38 @@ class WebSocket(Connection):
         return self._link
 
     def _accept_once(self) -> None:
-        if self._link is None and self._answer is None:
+        if self._link is not None or self._answer is not None or self._is_accepting:
+            return
+        self._is_accepting = True
+        try:
             self._accept()
+        finally:
+            self._is_accepting = False
+        if self._link is not None and self._close_after is not None:
+            self._link.close(*self._close_after)
+
+    def _close_when_open(self, code: int, reason: str) -> None:
+        if self._is_accepting:
+            self._close_after = code, reason
 
     def _accept(self) -> None:
-        taken = take(self._found)
-        self._reminder.detach()
-        self._remote_address = taken.remote_address
-        self._driver.start()
-        link = Link(taken.stream, self._driver, taken.world, self._terms, self._listens)
+        taken, link = take(self._found), None
         try:
+            self._watch_call(taken)
+            self._reminder.detach()
+            self._remote_address = taken.remote_address
+            self._driver.start()
+            link = Link(taken.stream, self._driver, taken.world, self._terms, self._listens)
             link.begin(taken.early)
-        except RuntimeError:
-            # No thread for housekeeping: without it the connection would never end.
-            taken.stream.close()
-            taken.far_end.close()
+            self._linked(link)
+            hold(link)
+        except BaseException:
+            # No descriptor or thread for housekeeping, or a signal handler: nobody would end it.
+            if link is None:
+                taken.stream.close()
+            else:
+                link.give_up()
             raise
-        self._linked(link)
-        hold(link)
-        self._watch_call(taken)
 
     def _refuse(self, refused: Refusal) -> None:
         headers = Headers(list(refused.headers))
@@ -330,7 +346,11 @@ class WebSocket(Connection):
             taken.far_end.close()
             self._call_is_over()
 
-        housekeeper.post(look)
+        try:
+            housekeeper.post(look)
+        except RuntimeError:
+            taken.far_end.close()
+            raise
 
     def _call_is_over(self) -> None:
         link = self._link

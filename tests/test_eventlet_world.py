@@ -302,3 +302,20 @@ def test_nothing_keeps_the_process_alive(patched):
         )
     """
     play(script, patched=patched)
+
+
+@PATCHED_OR_NOT
+def test_a_number_that_another_left_a_listener_at_can_be_waited_for(patched):
+    script = """
+        from eventlet.hubs import trampoline
+
+        begin(lambda: trampoline(fd, read=True))
+        ours.close()
+        again, far = _socket.socketpair()
+        assert again.fileno() == fd
+        far.send(b"x")
+        assert world.wait_readable(fd, 5)
+        again.close()
+        far.close()
+    """
+    play(script, patched=patched)

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from faye_sync.concurrency.base import Concurrency, Event, Lock
 from faye_sync.concurrency.greenlets import gevent_hub
-from faye_sync.concurrency.locks import at_most, leaf_lock, reentrant_lock
+from faye_sync.concurrency.locks import NO_WAIT, WAIT, at_most, leaf_lock, reentrant_lock
 from faye_sync.concurrency.main import main_thread_check
 from faye_sync.concurrency.threads import THREADS
 from faye_sync.concurrency.worlds import call_home, world_of
 
 __all__ = [
+    "NO_WAIT",
     "THREADS",
+    "WAIT",
     "Concurrency",
     "Event",
     "Lock",

@@ -99,6 +99,9 @@ class Ear:
 
 def listen(hub: Any, interest: str, fd: int, hear: Callable[[object], None]) -> Any:
     """Have hub call hear when fd is ready, or was closed and opened anew by somebody."""
+    if fd in hub.listeners[interest]:
+        # Left behind by one who waits for a descriptor that another closed; the number is ours now.
+        hub.mark_as_reopened(fd)
     try:
         return hub.add(interest, fd, hear, hear, None)
     except Exception:

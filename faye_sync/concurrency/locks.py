@@ -44,6 +44,13 @@ def reentrant_lock() -> Lock:
     return lock
 
 
+# Arguments for map(lock.acquire, ...), unpacked at once. A signal handler runs after a call of
+# Python's; one that raises between an acquire() and the "try" behind it, or the assignment before
+# it, would leave the lock held for ever. Unpacking acquires and records without a call.
+NO_WAIT = (False,)
+WAIT = (True,)
+
+
 def at_most(timeout: float | None) -> float:
     """Convert seconds for acquire(), which takes -1 for ever and not more than 292 years."""
     return -1 if timeout is None else min(max(0.0, timeout), _thread.TIMEOUT_MAX)

@@ -22,6 +22,10 @@ from faye_sync.transport.tls import TlsStream
 
 Environ = Mapping[str, Any]
 
+# What a server may write to nobody, an error page for example. A body without end goes on until
+# its writing fails (octets).
+DRAIN_LIMIT = 2**20
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -94,10 +98,10 @@ def take(found: Found) -> Taken:
 
 
 def drain(far_end: FarEnd) -> bool:
-    """Throw away what the server wrote to its dead end; True once it dropped it."""
+    """Throw away what the server wrote to its dead end; True once it dropped it, or never will."""
     try:
-        while far_end.recv(65536):
-            continue
+        while (octets := far_end.recv(65536)) and far_end.drained <= DRAIN_LIMIT:
+            far_end.drained += len(octets)
     except BlockingIOError:
         return False
     except OSError:

@@ -25,6 +25,9 @@ _BY_INPUT = {
     "twisted": ("Twisted's WSGIResource", f"its reactor goes on reading the socket; {_RUN}"),
 }
 
+# Where those that show it have it.
+_SHOWN = {"werkzeug.socket", "gunicorn.socket"}
+
 # By a module that is loaded, for those whose environ says nothing at all.
 _BY_MODULE = {
     "_bjoern": ("bjoern", _RUN),
@@ -35,6 +38,9 @@ _BY_MODULE = {
 
 def no_socket(environ: Environ) -> HijackError:
     """Make the error that names the server and the cure."""
+    hidden = _hidden(environ)
+    if hidden is not None:
+        return hidden
     name, cure = _identify(environ)
     return HijackError(f"{name} does not let an application take the client's socket; {cure}")
 
@@ -76,3 +82,15 @@ def _identify(environ: Environ) -> tuple[str, str]:
                 return known
     own = "and pass the server's own environ, not one that a middleware rebuilt"
     return server_name(environ), f"{_RUN}, {own}"
+
+
+def _hidden(environ: Environ) -> HijackError | None:
+    """Make the error for a server that shows the socket, where something hides what it read."""
+    if not _SHOWN & environ.keys():
+        return None
+    body = type(environ.get("wsgi.input"))
+    return HijackError(
+        f"a middleware has put a {body.__module__}.{body.__qualname__} in the place of the server's "
+        "wsgi.input, and so hides what the server has read ahead; keep that middleware from requests "
+        "for a WebSocket, or let it pass peek() and read1() on"
+    )

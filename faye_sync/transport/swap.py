@@ -11,22 +11,27 @@ import socket
 from _socket import socket as PlainSocket, socketpair
 from functools import cache
 from typing import Any, NoReturn
-from weakref import WeakSet
 
 
 class FarEnd(PlainSocket):
     """The library's end of a dead pair."""
 
-    __slots__ = ("__weakref__", "_near")
+    __slots__ = ("_near", "drained")
 
     def __init__(self, fd: int) -> None:
         super().__init__(fileno=fd)
         self._near: tuple[int, int] | None = None
+        # Octets that the server wrote to nobody.
+        self.drained = 0
         _far_ends.add(self)
 
     def faces(self, fd: int) -> None:
         """Say where the near end has come to lie: the descriptor that the server has."""
         self._near = fd, os.fstat(fd).st_ino
+
+    def close(self) -> None:
+        _far_ends.discard(self)
+        super().close()
 
     def abandon(self) -> None:
         """Give up, in a forked child, the copies of both ends, the server's number staying taken."""
@@ -38,7 +43,8 @@ class FarEnd(PlainSocket):
         self.close()
 
 
-_far_ends: WeakSet[FarEnd] = WeakSet()
+# Those that are not closed yet.
+_far_ends: set[FarEnd] = set()
 
 
 def dead_pair() -> tuple[PlainSocket, FarEnd]:
@@ -158,7 +164,6 @@ class _Buried:
 def _abandon() -> None:
     for far_end in list(_far_ends):
         far_end.abandon()
-    _far_ends.clear()
 
 
 os.register_at_fork(after_in_child=_abandon)

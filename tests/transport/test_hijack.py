@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from faye_sync.errors import HijackError
-from faye_sync.transport.hijack import drain, find, take
+from faye_sync.transport.hijack import DRAIN_LIMIT, drain, find, take
 from faye_sync.transport.servers import Found
 from tests.support.local import tcp_pair
 
@@ -165,13 +165,32 @@ def test_without_a_free_descriptor_the_server_keeps_all_it_had(pair):
     [
         pytest.param({}, id="nothing"),
         pytest.param({"wsgi.input": io.BytesIO()}, id="body-in-memory"),
-        pytest.param({"werkzeug.socket": object(), "wsgi.input": object()}, id="body-replaced"),
-        pytest.param({"gunicorn.socket": object(), "wsgi.input": None}, id="body-removed"),
     ],
 )
 def test_a_server_that_shows_no_socket_is_named_with_the_cure(environ):
     with pytest.raises(HijackError, match=r"^SomeServer/2 does not let an application take"):
         find({"SERVER_SOFTWARE": "SomeServer/2", **environ})
+
+
+@pytest.mark.parametrize("key", ["werkzeug.socket", "gunicorn.socket"])
+def test_a_middleware_that_hides_what_the_server_has_read_is_named_by_what_it_put_there(key):
+    with pytest.raises(HijackError, match=r"has put a _io\.BytesIO in the place of .* wsgi\.input"):
+        find({key: object(), "wsgi.input": io.BytesIO()})
+
+
+def test_a_body_without_end_is_let_fail(pair):
+    server = pair[1]
+    taken = take(find(serve(pair, werkzeug)))
+    server.setblocking(False)
+    written, is_over = 0, False
+    while not is_over:
+        assert written <= 2 * DRAIN_LIMIT
+        written += server.send(bytes(65536))
+        is_over = drain(taken.far_end)
+    taken.far_end.close()
+    with pytest.raises(OSError, match="Broken pipe"):
+        server.send(b"more")
+    taken.stream.close()
 
 
 def test_a_socket_of_another_tls_is_refused_with_the_cure(pair):

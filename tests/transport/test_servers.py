@@ -172,8 +172,6 @@ def test_octets_are_read_ahead_once(server, reader):
 
 
 NOT_ENOUGH = {
-    "werkzeug without its body": {"werkzeug.socket": object(), "wsgi.input": io.BytesIO()},
-    "gunicorn without its body": {"gunicorn.socket": object(), "wsgi.input": io.BytesIO()},
     "gunicorn without its socket": {"wsgi.input": Body(LengthReader(IterUnreader([]), 0))},
     "eventlet of another make": {"eventlet.input": io.BytesIO()},
     "eventlet without its file": {"eventlet.input": SimpleNamespace(get_socket=object)},
