@@ -15,6 +15,7 @@ from werkzeug.datastructures import EnvironHeaders, Headers
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_current_url
 
+from faye_sync.call_end import watch_call
 from faye_sync.concurrency import reentrant_lock
 from faye_sync.connection import Connection
 from faye_sync.driver.handshake import Refusal, check_headers, is_websocket, refusal
@@ -22,14 +23,12 @@ from faye_sync.driver.versions import server_driver
 from faye_sync.environ import environ_of
 from faye_sync.errors import ConfigurationError, ConnectionClosed
 from faye_sync.events import CloseEvent, ErrorEvent
-from faye_sync.housekeeping import housekeeper_of
 from faye_sync.link import Link
 from faye_sync.origin import Origins, refuse_origin
-from faye_sync.readiness import READ
 from faye_sync.reading import Style
 from faye_sync.shutdown import hold
 from faye_sync.terms import Terms, check_octets
-from faye_sync.transport.hijack import Taken, drain, find, take
+from faye_sync.transport.hijack import find, take
 
 W = TypeVar("W", bound="WebSocket")
 HeaderPairs = Mapping[str, str] | Iterable[tuple[str, str]]
@@ -293,7 +292,7 @@ class WebSocket(Connection):
     def _accept(self) -> None:
         taken, link = take(self._found), None
         try:
-            self._watch_call(taken)
+            watch_call(taken, self._call_is_over)
             self._reminder.detach()
             self._remote_address = taken.remote_address
             self._driver.start()
@@ -332,25 +331,6 @@ class WebSocket(Connection):
             self._deferred = reader
         else:
             super()._run_reader(reader)
-
-    def _watch_call(self, taken: Taken) -> None:
-        """Have housekeeping see when the server drops its end: the call is over."""
-        housekeeper = housekeeper_of(taken.world)
-        fd = taken.far_end.fileno()
-
-        def look(_: int = 0) -> None:
-            if not drain(taken.far_end):
-                housekeeper.arm(fd, READ, look)
-                return
-            housekeeper.forget(fd)
-            taken.far_end.close()
-            self._call_is_over()
-
-        try:
-            housekeeper.post(look)
-        except RuntimeError:
-            taken.far_end.close()
-            raise
 
     def _call_is_over(self) -> None:
         link = self._link
