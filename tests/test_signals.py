@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -62,6 +63,10 @@ def call_until_late(ws: WebSocket, call: Callable[[WebSocket], object]) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 11),
+    reason="Python 3.10 runs handlers between any two instructions, those of a release too",
+)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_handler_that_raises_leaves_no_lock_held(local, on_alarm, call):

@@ -46,7 +46,8 @@ def reentrant_lock() -> Lock:
 
 # Arguments for map(lock.acquire, ...), unpacked at once. A signal handler runs after a call of
 # Python's; one that raises between an acquire() and the "try" behind it, or the assignment before
-# it, would leave the lock held for ever. Unpacking acquires and records without a call.
+# it, would leave the lock held for ever. Unpacking acquires and records without a call. (Python
+# 3.10 runs handlers between any two instructions, so there it is only made rare.)
 NO_WAIT = (False,)
 WAIT = (True,)
 
