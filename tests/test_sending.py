@@ -14,27 +14,9 @@ from faye_sync.sending import URGENT_LIMIT, Backlog, Outgoing
 from faye_sync.transport.stream import BlockingStream, CountingStream
 from tests.support.local import LocalPeer, tcp_pair
 from tests.support.peer import BINARY, CLOSE, PING, PONG, TEXT
+from tests.support.told import Owner
 
 BIG = 2**25  # octets, more than the buffers of the pair take
-
-
-class Owner:
-    """Notes what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[object] = []
-
-    def stalled(self) -> None:
-        self.told.append("stalled")
-
-    def drained(self) -> None:
-        self.told.append("drained")
-
-    def torn(self) -> None:
-        self.told.append("torn")
-
-    def broken(self, error: OSError) -> None:
-        self.told.append(error)
 
 
 @pytest.fixture

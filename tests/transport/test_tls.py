@@ -26,20 +26,11 @@ from tests.support.tls_peer import PATIENCE, RECORD, connected, fill, in_thread,
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
 
-@pytest.fixture(params=VERSIONS, ids=lambda version: version.name)
-def pair(request):
-    """A stream over TLS of either version, and its peer."""
-    with connected(request.param) as (sock, peer):
-        stream = TlsStream(sock, sock._sslobj, THREADS)
-        yield stream, peer
-        stream.close()
-
-
 # --- receiving ---------------------------------------------------------------------------------------
 
 
-def test_octets_are_received_as_they_come(pair):
-    stream, peer = pair
+def test_octets_are_received_as_they_come(tls_pair):
+    stream, peer = tls_pair
     assert stream.recv_now() is None
     peer.say(b"octets")
     assert stream.recv() == b"octets"
@@ -47,8 +38,8 @@ def test_octets_are_received_as_they_come(pair):
     assert stream.wait_readable(0) is False
 
 
-def test_a_part_of_a_record_ends_no_wait_before_its_deadline(pair):
-    stream, peer = pair
+def test_a_part_of_a_record_ends_no_wait_before_its_deadline(tls_pair):
+    stream, peer = tls_pair
     record = peer.seal(b"the whole record")
     peer.sock.sendall(record[:-1])
     assert THREADS.wait_readable(stream.fileno(), PATIENCE)
@@ -61,8 +52,8 @@ def test_a_part_of_a_record_ends_no_wait_before_its_deadline(pair):
     assert stream.recv_now() == b"the whole record"
 
 
-def test_octet_by_octet_a_record_is_waited_for_in_one_receive(pair):
-    stream, peer = pair
+def test_octet_by_octet_a_record_is_waited_for_in_one_receive(tls_pair):
+    stream, peer = tls_pair
     thread, received = in_thread(stream.recv)
     for octet in peer.seal(b"the whole record"):
         peer.sock.sendall(bytes((octet,)))
@@ -70,8 +61,8 @@ def test_octet_by_octet_a_record_is_waited_for_in_one_receive(pair):
     assert received == [b"the whole record"]
 
 
-def test_what_a_wait_has_decrypted_is_received_once_and_first(pair):
-    stream, peer = pair
+def test_what_a_wait_has_decrypted_is_received_once_and_first(tls_pair):
+    stream, peer = tls_pair
     waker = Waker()
     peer.say(b"first")
     assert stream.wait_readable(PATIENCE)
@@ -88,8 +79,8 @@ def test_what_a_wait_has_decrypted_is_received_once_and_first(pair):
 
 
 @pytest.mark.parametrize("size", [1, RECORD - 1, RECORD, RECORD + 1, 4 * RECORD, 2**20 + 7])
-def test_messages_of_any_size_are_received_whole(pair, size):
-    stream, peer = pair
+def test_messages_of_any_size_are_received_whole(tls_pair, size):
+    stream, peer = tls_pair
     octets = os.urandom(size)
     thread, _ = in_thread(lambda: peer.say(octets))
     received = b""
@@ -134,8 +125,8 @@ def test_session_tickets_end_no_wait():
 
 
 @pytest.mark.parametrize("method", ["recv", "recv_now"])
-def test_a_close_notify_reads_as_the_end(pair, method):
-    stream, peer = pair
+def test_a_close_notify_reads_as_the_end(tls_pair, method):
+    stream, peer = tls_pair
     peer.say(b"last")
     peer.say_goodbye()
     assert stream.recv() == b"last"
@@ -146,8 +137,8 @@ def test_a_close_notify_reads_as_the_end(pair, method):
 
 
 @pytest.mark.parametrize("cut", [None, -1], ids=["between-records", "within-a-record"])
-def test_an_end_without_a_close_notify_reads_as_the_end(pair, cut):
-    stream, peer = pair
+def test_an_end_without_a_close_notify_reads_as_the_end(tls_pair, cut):
+    stream, peer = tls_pair
     peer.say(b"last")
     if cut:
         peer.sock.sendall(peer.seal(b"cut short")[:cut])
@@ -160,8 +151,8 @@ def test_an_end_without_a_close_notify_reads_as_the_end(pair, cut):
 
 
 @pytest.mark.parametrize("size", [0, 10, RECORD], ids="after-{}".format)
-def test_a_reset_reads_as_the_end_and_keeps_the_error(pair, size):
-    stream, peer = pair
+def test_a_reset_reads_as_the_end_and_keeps_the_error(tls_pair, size):
+    stream, peer = tls_pair
     if size:
         peer.say(bytes(size))
         assert THREADS.wait_readable(stream.fileno(), PATIENCE)
@@ -173,8 +164,8 @@ def test_a_reset_reads_as_the_end_and_keeps_the_error(pair, size):
     assert stream.recv_now() == b""
 
 
-def test_octets_that_are_no_record_read_as_the_end_and_keep_the_error(pair):
-    stream, peer = pair
+def test_octets_that_are_no_record_read_as_the_end_and_keep_the_error(tls_pair):
+    stream, peer = tls_pair
     peer.say(b"good")
     peer.sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
     assert stream.recv() == b"good"
@@ -182,8 +173,8 @@ def test_octets_that_are_no_record_read_as_the_end_and_keep_the_error(pair):
     assert isinstance(stream.error, ssl.SSLError)
 
 
-def test_the_peer_reads_our_end_as_an_orderly_one(pair):
-    stream, peer = pair
+def test_the_peer_reads_our_end_as_an_orderly_one(tls_pair):
+    stream, peer = tls_pair
     stream.send_now(b"last")
     stream.end_writing()
     assert peer.rest() == b"last"
@@ -191,8 +182,8 @@ def test_the_peer_reads_our_end_as_an_orderly_one(pair):
     assert stream.error is None
 
 
-def test_after_our_end_what_the_peer_sends_is_drained_undeciphered(pair):
-    stream, peer = pair
+def test_after_our_end_what_the_peer_sends_is_drained_undeciphered(tls_pair):
+    stream, peer = tls_pair
     peer.say(b"unread")
     assert THREADS.wait_readable(stream.fileno(), PATIENCE)
     stream.end_writing()
@@ -204,8 +195,8 @@ def test_after_our_end_what_the_peer_sends_is_drained_undeciphered(pair):
     assert drained == b"no record at all"
 
 
-def test_an_end_while_the_kernel_takes_nothing_does_not_wait(pair):
-    stream, _ = pair
+def test_an_end_while_the_kernel_takes_nothing_does_not_wait(tls_pair):
+    stream, _ = tls_pair
     fill(stream)
     assert not stream.end_writing()
     assert stream.error is None
@@ -214,16 +205,16 @@ def test_an_end_while_the_kernel_takes_nothing_does_not_wait(pair):
 # --- from other threads, and too late ------------------------------------------------------------------
 
 
-def test_shut_down_wakes_a_thread_in_recv(pair):
-    stream, _ = pair
+def test_shut_down_wakes_a_thread_in_recv(tls_pair):
+    stream, _ = tls_pair
     thread, received = in_thread(stream.recv)
     stream.shut_down()
     thread.join(PATIENCE)
     assert received == [b""]
 
 
-def test_shut_down_wakes_a_thread_that_waits_for_the_rest_of_a_record(pair):
-    stream, peer = pair
+def test_shut_down_wakes_a_thread_that_waits_for_the_rest_of_a_record(tls_pair):
+    stream, peer = tls_pair
     peer.sock.sendall(peer.seal(b"cut short")[:-1])
     thread, woken = in_thread(lambda: stream.wait_readable(PATIENCE))
     stream.shut_down()
@@ -232,8 +223,8 @@ def test_shut_down_wakes_a_thread_that_waits_for_the_rest_of_a_record(pair):
     assert stream.recv_now() == b""
 
 
-def test_shut_down_wakes_a_thread_that_waits_for_room(pair):
-    stream, _ = pair
+def test_shut_down_wakes_a_thread_that_waits_for_room(tls_pair):
+    stream, _ = tls_pair
     fill(stream)
     thread, woken = in_thread(lambda: stream.wait_writable(PATIENCE))
     stream.shut_down()
@@ -243,8 +234,8 @@ def test_shut_down_wakes_a_thread_that_waits_for_room(pair):
         stream.send_now(b"f" * RECORD)
 
 
-def test_a_closed_stream_leaves_whoever_has_its_number_alone(pair):
-    stream, peer = pair
+def test_a_closed_stream_leaves_whoever_has_its_number_alone(tls_pair):
+    stream, peer = tls_pair
     peer.say(b"never read")
     number = stream.fileno()
     theirs, their_peer = tcp_pair()
@@ -270,8 +261,8 @@ def test_a_closed_stream_leaves_whoever_has_its_number_alone(pair):
         their_peer.close()
 
 
-def test_a_forked_child_that_closes_its_copy_says_nothing_to_the_peer(pair):
-    stream, peer = pair
+def test_a_forked_child_that_closes_its_copy_says_nothing_to_the_peer(tls_pair):
+    stream, peer = tls_pair
     with forked() as is_child:
         if is_child:
             stream.close()

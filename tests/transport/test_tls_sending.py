@@ -7,7 +7,6 @@ import hashlib
 import os
 import select
 import socket
-import ssl
 import struct
 import termios
 
@@ -16,24 +15,15 @@ import pytest
 from faye_sync.concurrency import THREADS
 from faye_sync.driver.hybi_sending import HybiSending
 from faye_sync.sending import Outgoing
-from faye_sync.transport.tls import RECORD, TlsStream
-from tests.support.tls_peer import PATIENCE, TlsPeer, connected, fill, in_thread
+from faye_sync.transport.tls import RECORD
+from tests.support.tls_peer import PATIENCE, TlsPeer, fill, in_thread
+from tests.support.told import Owner
 
 BIG = 2**25  # octets, more than the buffers of the pair take
-VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
 
-@pytest.fixture(params=VERSIONS, ids=lambda version: version.name)
-def pair(request):
-    """A stream over TLS of either version, and its peer."""
-    with connected(request.param) as (sock, peer):
-        stream = TlsStream(sock, sock._sslobj, THREADS)
-        yield stream, peer
-        stream.close()
-
-
-def test_a_refused_record_is_committed_and_leaves_with_what_follows_it(pair):
-    stream, peer = pair
+def test_a_refused_record_is_committed_and_leaves_with_what_follows_it(tls_pair):
+    stream, peer = tls_pair
     sent = fill(stream)
     assert stream.committed == RECORD
     thread, read = in_thread(lambda: peer.read(sent + 3 * RECORD))
@@ -47,8 +37,8 @@ def test_a_refused_record_is_committed_and_leaves_with_what_follows_it(pair):
     assert stream.committed == 0
 
 
-def test_what_is_offered_behind_a_refused_record_is_not_committed(pair):
-    stream, peer = pair
+def test_what_is_offered_behind_a_refused_record_is_not_committed(tls_pair):
+    stream, peer = tls_pair
     sent = fill(stream, b"f" * 1000)
     assert stream.committed == 1000
     assert stream.send_now(b"f" * 1000 + b"behind it" * 1000) == 0
@@ -71,8 +61,8 @@ class Interrupted:
         raise KeyboardInterrupt
 
 
-def test_a_signal_handler_that_raises_in_a_write_has_no_record_sent_twice(pair):
-    stream, peer = pair
+def test_a_signal_handler_that_raises_in_a_write_has_no_record_sent_twice(tls_pair):
+    stream, peer = tls_pair
     tls, stream._tls = stream._tls, Interrupted(stream._tls)
     with pytest.raises(KeyboardInterrupt):
         stream.send_now(b"octets")
@@ -83,29 +73,10 @@ def test_a_signal_handler_that_raises_in_a_write_has_no_record_sent_twice(pair):
     assert peer.sock.recv(10) == b""
 
 
-class Owner:
-    """Notes what it is told."""
-
-    def __init__(self) -> None:
-        self.told = []
-
-    def stalled(self) -> None:
-        self.told.append("stalled")
-
-    def drained(self) -> None:
-        self.told.append("drained")
-
-    def torn(self) -> None:
-        self.told.append("torn")
-
-    def broken(self, error: OSError) -> None:
-        self.told.append(error)
-
-
 @pytest.fixture
-def way(pair):
+def way(tls_pair):
     """An outgoing side over TLS, its owner, its peer, and how to frame a message."""
-    stream, peer = pair
+    stream, peer = tls_pair
     owner, sending = Owner(), HybiSending(masking=False)
     outgoing = Outgoing(stream, sending, THREADS, owner, max_queue=2 * BIG)
     return outgoing, owner, peer, lambda data: (sending.binary, (data,))
@@ -188,8 +159,8 @@ class Traffic:
         self._sealed = self._sealed[sock.send(self._sealed) :]
 
 
-def test_two_threads_read_and_write_at_once_and_every_octet_is_right(pair):
-    stream, peer = pair
+def test_two_threads_read_and_write_at_once_and_every_octet_is_right(tls_pair):
+    stream, peer = tls_pair
     size = 2**25
     ours = os.urandom(size)
     traffic = Traffic(peer, size)
@@ -217,8 +188,8 @@ def test_two_threads_read_and_write_at_once_and_every_octet_is_right(pair):
     assert received == [traffic.sent]
 
 
-def test_a_close_notify_waits_for_room(pair):
-    stream, peer = pair
+def test_a_close_notify_waits_for_room(tls_pair):
+    stream, peer = tls_pair
     sent = fill(stream)
     thread, read = in_thread(lambda: peer.read(sent + RECORD))
     assert stream.wait_writable(PATIENCE)
