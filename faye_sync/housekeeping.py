@@ -159,7 +159,7 @@ class Housekeeper:
                 # On a hub any signal handler may raise here. One that raises must not end the
                 # deadlines of all connections; what fails each time is better ended than endless.
                 self._failures += 1
-                logger.exception("housekeeping was interrupted, for the %dth time", self._failures)
+                logger.exception("housekeeping: interrupted, %d of %d", self._failures, FAILURES)
                 if self._failures > FAILURES:
                     raise
 

@@ -121,7 +121,7 @@ def _set_max_requests(worker: Any, value: int) -> None:
 
 def _begin_anew() -> None:
     """This is a forked child: what is said above of the parent need not hold here."""
-    _process.__init__()  # type: ignore[misc]  # the same object, as on the first day
+    vars(_process).update(vars(_Process()))
 
 
 os.register_at_fork(after_in_child=_begin_anew)

@@ -83,6 +83,22 @@ def test_a_job_that_fails_is_logged_and_the_others_go_on(housekeeper, caplog):
     assert "KeyError" in caplog.text
 
 
+def test_what_a_signal_handler_raises_in_a_wait_does_not_end_it(monkeypatch, caplog):
+    housekeeper, done = Housekeeper(THREADS), Queue()
+    wait, raised = housekeeper._poller.wait, [OSError("a time is over")]
+
+    def interrupted(timeout):
+        if raised:
+            raise raised.pop()
+        return wait(timeout)
+
+    monkeypatch.setattr(housekeeper._poller, "wait", interrupted)
+    housekeeper.post(lambda: done.put("done"))
+    assert done.get(timeout=PATIENCE) == "done"
+    assert raised == []
+    assert "a time is over" in caplog.text
+
+
 def test_deadlines_are_met_in_the_order_of_their_time_and_not_before(housekeeper):
     diary = Diary()
     began = time.monotonic()

@@ -14,6 +14,7 @@ import pytest
 
 from faye_sync import WebSocket, websocket
 from faye_sync.housekeeping import housekeeper_of
+from faye_sync.sending import Outgoing
 from faye_sync.transport.hijack import Taken, take
 from faye_sync.transport.servers import Found
 
@@ -118,6 +119,19 @@ def test_a_handler_that_raises_in_accept_ends_the_connection(local, on_alarm, mo
         ws.accept()
     # Nothing, or a 101 and no more; but it ends.
     local.peer.rest()
+
+
+def test_a_connection_is_looked_after_before_its_first_octet_leaves(local, monkeypatch):
+    flush, looked_after = Outgoing.flush, []
+
+    def noting(outgoing: Outgoing) -> None:
+        link = outgoing._owner
+        looked_after.append(link in link.housekeeper.live)
+        flush(outgoing)
+
+    monkeypatch.setattr(Outgoing, "flush", noting)
+    local.open()
+    assert looked_after[0]
 
 
 def test_a_connection_that_was_reset_before_its_101_is_let_go(local):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,22 +15,10 @@ from typing import Any
 from faye_sync import ConnectionClosed, WebSocket, broadcast
 from tests.support import app
 from tests.support.app import MISTAKES, QUESTIONS, STYLES, Page, json_page, options_of
+from tests.support.parallel import Event, in_parallel
 
 PATIENCE = 30.0  # seconds to wait for what should come soon
 BIG = 2**26  # octets, more than any socket's buffers take
-
-if os.environ.get("TEST_SERVER", "").startswith("gevent-unpatched"):
-    import gevent
-    from gevent.event import Event
-
-    in_parallel = gevent.spawn
-else:
-    from threading import Event
-
-    def in_parallel(function: Callable[[], Any]) -> threading.Thread:
-        thread = threading.Thread(target=function)
-        thread.start()
-        return thread
 
 
 class Ledger:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.support.leaks import held_by, settled
-from tests.support.peer import TEXT, Peer, closing, frame
+from tests.support.peer import TEXT, Peer, all_echo, closing, frame
 from tests.support.servers import SERVERS, serve
 
 APP = "tests.support.app:application"
@@ -79,9 +79,7 @@ def test_detached_connections_take_no_worker_from_pages(any_server):
             for i in range(COUNT)
         ]
         assert any_server.ask("/hello") == "hello"
-        for peer in peers:
-            peer.say("still here")
-        assert [peer.read() for peer in peers] == ["still here"] * COUNT
+        all_echo(peers, "still here")
         assert any_server.ask("/hello") == "hello"
         assert [peer.close() for peer in peers] == [(1000, "")] * COUNT
 
@@ -92,9 +90,7 @@ def test_attached_connections_take_one_call_each(any_server):
         peers = [
             stack.enter_context(Peer(any_server.address, "/attached/echo")) for _ in range(count)
         ]
-        for peer in peers:
-            peer.say("at once")
-        assert [peer.read() for peer in peers] == ["at once"] * count
+        all_echo(peers, "at once")
         assert [peer.close() for peer in peers] == [(1000, "")] * count
     assert any_server.ask("/hello") == "hello"
 

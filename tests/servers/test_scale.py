@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.support.peer import Peer
+from tests.support.peer import Peer, all_echo
 
 COUNT = 500
 
@@ -30,9 +30,7 @@ def test_two_worker_threads_hold_500_connections_and_answer_pages(started):
         assert names.count("faye-sync-housekeeping") == 1
         assert len(names) - 1 == len(set(names)) - 1 == COUNT
 
-        for peer in peers:
-            peer.say("still here")
-        assert [peer.read() for peer in peers] == ["still here"] * COUNT
+        all_echo(peers, "still here")
         assert [peer.close() for peer in peers] == [(1000, "")] * COUNT
 
 
@@ -46,8 +44,6 @@ def test_one_gevent_hub_holds_500_connections(started):
             for i in range(COUNT)
         ]
         assert server.ask("/hello") == "hello"
-        for peer in peers:
-            peer.say("still here")
-        assert [peer.read() for peer in peers] == ["still here"] * COUNT
+        all_echo(peers, "still here")
         assert not [name for name in server.ask("/threads") if name.startswith("faye-sync")]
         assert [peer.close() for peer in peers] == [(1000, "")] * COUNT

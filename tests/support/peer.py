@@ -240,3 +240,10 @@ class Peer:
 
     def __exit__(self, *_: object) -> None:
         self.sock.close()
+
+
+def all_echo(peers: list[Peer], text: str) -> None:
+    """Have all say something before any reads its answer, as an echo gives it."""
+    for peer in peers:
+        peer.say(text)
+    assert [peer.read() for peer in peers] == [text] * len(peers)
