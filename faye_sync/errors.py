@@ -20,6 +20,39 @@ class HijackError(FayeSyncError, RuntimeError):
     """Report a server whose socket cannot be had, and what to run instead."""
 
 
+class HandshakeError(FayeSyncError, ConnectionError):
+    """Report a server that did not open the WebSocket.
+
+    Attributes:
+        status_code: Of its answer; None when there was none that can be read.
+        headers: Of its answer, a werkzeug Headers; None likewise.
+        body: The first 64 KiB of its answer's body, as they came.
+        history: The answers before it, as requests has them: redirects and 401s.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        status_code: int | None = None,
+        headers: Any = None,
+        body: bytes = b"",
+        history: tuple[Any, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+        self.headers = headers
+        self.body = body
+        self.history = history
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        details = (self.status_code, self.headers, self.body, self.history)
+        return type(self), (self.args[0], *details), vars(self)
+
+
+class ProxyError(HandshakeError):
+    """Report a proxy that did not lead to the server; the attributes are of its answer."""
+
+
 class ProtocolError(FayeSyncError):
     """Report octets of the peer that break RFC 6455.
 

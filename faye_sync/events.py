@@ -116,4 +116,29 @@ class CloseEvent:
     cause: str
 
 
-Event = OpenEvent | MessageEvent | PingEvent | PongEvent | DrainEvent | ErrorEvent | CloseEvent
+@dataclass(frozen=True, slots=True)
+class ReconnectEvent:
+    """The connection is lost, or was not to be had: another attempt is about to be made.
+
+    Attributes:
+        attempt: Counts the attempts since the connection was last stable, from 1.
+        delay: Seconds from now to the attempt.
+        error: What ended the connection, or the attempt before.
+    """
+
+    type: ClassVar[str] = "reconnect"
+    attempt: int
+    delay: float
+    error: BaseException
+
+
+Event = (
+    OpenEvent
+    | MessageEvent
+    | PingEvent
+    | PongEvent
+    | DrainEvent
+    | ErrorEvent
+    | CloseEvent
+    | ReconnectEvent
+)

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 FLOORS = (
     ("errors", "events", "readiness", "_speedups"),
     ("driver", "sse", "concurrency", "environ"),
-    ("transport", "origin", "terms"),
+    ("transport", "origin", "terms", "reconnect"),
     ("housekeeping",),
     ("shutdown",),
     ("event_target", "call_end"),
@@ -32,7 +32,7 @@ FLOORS = (
     ("delivery",),
     ("reading",),
     ("connection",),
-    ("broadcast",),
+    ("broadcast", "redialing"),
     ("websocket", "client", "eventsource", "eventsource_client"),
     ("hub",),
     ("",),
@@ -62,7 +62,7 @@ RESERVED = {
 }
 
 # Octets in, events out: these know no socket, thread or clock (those above are reserved anyway).
-PURE = ("errors", "events", "driver", "sse", "environ", "origin", "terms")
+PURE = ("errors", "events", "driver", "sse", "environ", "origin", "terms", "reconnect")
 IMPURE = ("time", "select", "selectors", "signal", "subprocess", "multiprocessing")
 
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}
