@@ -16,7 +16,7 @@ from typing import Any
 from faye_sync.errors import ConfigurationError
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_VERSION = "13"
+VERSION = "13"
 
 # RFC 9110 5.6.2 and 5.5; a key is 16 octets in base64, so its last two signs are padding.
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -30,7 +30,7 @@ _NGINX = (
     "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; "
     'proxy_set_header Connection "upgrade";'
 )
-_ADVICE = (("Sec-WebSocket-Version", _VERSION),)
+_ADVICE = (("Sec-WebSocket-Version", VERSION),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def _check_method(environ: Mapping[str, Any]) -> Refusal | None:
     method = environ.get("REQUEST_METHOD")
     if method == "GET":
         return None
-    return Refusal(400, f"A WebSocket is opened with GET, not with {_shown(method)}.")
+    return Refusal(400, f"A WebSocket is opened with GET, not with {shown(method)}.")
 
 
 def _check_upgrade(environ: Mapping[str, Any]) -> Refusal | None:
@@ -89,9 +89,9 @@ def _check_upgrade(environ: Mapping[str, Any]) -> Refusal | None:
     if upgrade:
         if upgrade.lower() == "websocket":
             return None
-        text = f"This URL speaks WebSocket; the request's Upgrade header is {_shown(upgrade)}."
+        text = f"This URL speaks WebSocket; the request's Upgrade header is {shown(upgrade)}."
     elif "HTTP_SEC_WEBSOCKET_KEY" in environ and _is_shared(environ):
-        protocol = _shown(environ["SERVER_PROTOCOL"])
+        protocol = shown(environ["SERVER_PROTOCOL"])
         text = f"A WebSocket needs HTTP/1.1 here, and this request came with {protocol}."
     elif "HTTP_SEC_WEBSOCKET_KEY" in environ:
         text = f"A proxy removed the Upgrade header of this request. For nginx, set: {_NGINX}"
@@ -120,7 +120,7 @@ def _flask_hint(environ: Mapping[str, Any]) -> str:
         return ""
     return (
         " This Flask route lacks websocket=True, so Flask itself answers 400 to a WebSocket "
-        f"client: write @app.route({_shown(rule.rule)}, websocket=True)."
+        f"client: write @app.route({shown(rule.rule)}, websocket=True)."
     )
 
 
@@ -132,7 +132,7 @@ def _is_twin(rule: Any, other: Any) -> bool:
 def _check_connection(environ: Mapping[str, Any]) -> Refusal | None:
     if "upgrade" in _listed(environ, "HTTP_CONNECTION"):
         return None
-    found = _shown(environ.get("HTTP_CONNECTION"))
+    found = shown(environ.get("HTTP_CONNECTION"))
     text = f"The request's Connection header must list Upgrade, but is {found}. Where a proxy"
     return Refusal(400, f"{text} stands between, for nginx set: {_NGINX}")
 
@@ -142,15 +142,15 @@ def _check_http_version(environ: Mapping[str, Any]) -> Refusal | None:
     # eventlet says HTTP/1.0 of every request, whatever the client said.
     if found != "HTTP/1.0" or "eventlet.input" in environ:
         return None
-    text = f"A WebSocket needs HTTP/1.1, and this request came with {_shown(found)}."
+    text = f"A WebSocket needs HTTP/1.1, and this request came with {shown(found)}."
     return Refusal(400, f"{text} Behind nginx, set: proxy_http_version 1.1;")
 
 
 def _check_version(environ: Mapping[str, Any]) -> Refusal | None:
     found = environ.get("HTTP_SEC_WEBSOCKET_VERSION")
-    if found == _VERSION:
+    if found == VERSION:
         return None
-    text = f"Sec-WebSocket-Version must be {_VERSION}, but is {_shown(found)}."
+    text = f"Sec-WebSocket-Version must be {VERSION}, but is {shown(found)}."
     return Refusal(426, text, _ADVICE)
 
 
@@ -158,7 +158,7 @@ def _check_key(environ: Mapping[str, Any]) -> Refusal | None:
     found = environ.get("HTTP_SEC_WEBSOCKET_KEY")
     if found is not None and _KEY.fullmatch(found):
         return None
-    text = f"Sec-WebSocket-Key must be 16 octets in base64, but is {_shown(found)}."
+    text = f"Sec-WebSocket-Key must be 16 octets in base64, but is {shown(found)}."
     return Refusal(400, text)
 
 
@@ -167,7 +167,7 @@ def _check_body(environ: Mapping[str, Any]) -> Refusal | None:
     coding = environ.get("HTTP_TRANSFER_ENCODING")
     if length == "0" and not coding:
         return None
-    what = f"Transfer-Encoding {_shown(coding)}" if coding else f"Content-Length {_shown(length)}"
+    what = f"Transfer-Encoding {shown(coding)}" if coding else f"Content-Length {shown(length)}"
     return Refusal(400, f"A request for a WebSocket has no body, but this one has {what}.")
 
 
@@ -255,12 +255,12 @@ def check_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], 
 
 def _check_header(name: object, value: object) -> None:
     if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-        raise ConfigurationError(f"header name {_shown(name)} is no token (RFC 9110 5.6.2)")
+        raise ConfigurationError(f"header name {shown(name)} is no token (RFC 9110 5.6.2)")
     if name.lower() in _OWNED or name.lower().startswith(_OWNED_PREFIX):
         raise ConfigurationError(f"header {name} is the handshake's own; leave it out")
     if not isinstance(value, str) or not _FIELD_VALUE.fullmatch(value):
         allowed = "latin-1 without control characters or space at an end"
-        raise ConfigurationError(f"header {name} must be {allowed}, got {_shown(value)}")
+        raise ConfigurationError(f"header {name} must be {allowed}, got {shown(value)}")
 
 
 def check_subprotocols(protocols: Iterable[str]) -> tuple[str, ...]:
@@ -279,7 +279,7 @@ def check_subprotocols(protocols: Iterable[str]) -> tuple[str, ...]:
     if isinstance(protocols, str):
         protocols = [name.strip() for name in protocols.split(",")] if protocols.strip() else ()
     if not isinstance(protocols, Iterable):
-        raise ConfigurationError(f"protocols must be names, got {_shown(protocols)}")
+        raise ConfigurationError(f"protocols must be names, got {shown(protocols)}")
     names = tuple(protocols)
     for name in names:
         _check_subprotocol(name)
@@ -290,14 +290,14 @@ def check_subprotocols(protocols: Iterable[str]) -> tuple[str, ...]:
 
 def _check_subprotocol(name: object) -> None:
     if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-        raise ConfigurationError(f"subprotocol {_shown(name)} is no token (RFC 9110 5.6.2)")
+        raise ConfigurationError(f"subprotocol {shown(name)} is no token (RFC 9110 5.6.2)")
 
 
 def _listed(environ: Mapping[str, Any], key: str) -> list[str]:
     return [item.strip() for item in str(environ.get(key, "")).lower().split(",")]
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Quote a value of the peer's, in ASCII and short."""
     if value is None:
         return "missing"

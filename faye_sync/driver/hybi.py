@@ -1,12 +1,13 @@
-"""The server's side of hybi-13: the handshake's answer and the two halves, joined.
+"""Both sides of hybi-13: the handshake and the two halves, joined.
 
-RFC 6455 4.2.2."""
+RFC 6455 4.1 and 4.2.2."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from faye_sync.driver.client_handshake import Asked, ask, fault_of, protocol_of
 from faye_sync.driver.handshake import (
     check_headers,
     check_subprotocols,
@@ -53,4 +54,55 @@ class HybiServer:
     def start(self) -> None:
         """Queue the 101 and the OpenEvent, before any thread uses a half. Once only."""
         self.sending.framed(self._head)
+        self.receiving.start()
+
+
+class HybiClient:
+    """One connection of a client. Each half is for one thread at a time."""
+
+    __slots__ = ("_asked", "_protocols", "protocol", "receiving", "sending")
+
+    version = "hybi-13"
+
+    def __init__(self, *, protocols: Iterable[str], max_length: int) -> None:
+        """Prepare to ask.
+
+        Args:
+            protocols: The subprotocols to offer, the liked ones first.
+            max_length: Octets that a message may have.
+
+        Raises:
+            ConfigurationError: A subprotocol cannot stand in a request.
+        """
+        self._protocols = check_subprotocols(protocols)
+        self._asked: Asked | None = None
+        self.protocol = ""
+        self.receiving = HybiReceiving(require_masking=False, max_length=max_length)
+        self.sending = HybiSending(masking=True)
+
+    def request_fields(self) -> tuple[tuple[str, str], ...]:
+        """Return the headers that ask for a WebSocket, with a new key each time."""
+        self._asked = ask(self._protocols)
+        return self._asked.fields()
+
+    def fault_of(self, http_version: str, fields: Iterable[tuple[str, str]]) -> str | None:
+        """Judge the 101 to the last request.
+
+        Args:
+            http_version: Of its status line.
+            fields: Its headers.
+
+        Returns:
+            None when the connection is open, else what is wrong first.
+        """
+        if self._asked is None:
+            return "it answers no request"
+        pairs = tuple(fields)
+        fault = fault_of(self._asked, http_version, pairs)
+        if fault is None:
+            self.protocol = protocol_of(pairs)
+        return fault
+
+    def start(self) -> None:
+        """Queue the OpenEvent, before any thread uses a half. Once only."""
         self.receiving.start()
