@@ -71,8 +71,11 @@ class Concurrency(Protocol):
     def breathe(self) -> None:
         """Let others run if the caller has not waited for a while."""
 
-    def poller(self) -> Poller:
-        """Make a poller to be used at home."""
+    def poller(self, *, is_awaited: bool = False) -> Poller:
+        """Make a poller to be used at home.
+
+        A hub that has nothing else to do may end while it waits, unless somebody
+        awaits what it waits for."""
 
     def abandon(self) -> None:
         """This is a forked child: end the waits, because their descriptors are about to close."""

@@ -232,7 +232,7 @@ class Greenthreads:
                 self._wait((), self.hub.READ, 0)
             self._resumed_at = time.perf_counter()
 
-    def poller(self) -> Poller:
+    def poller(self, *, is_awaited: bool = False) -> Poller:  # noqa: ARG002  # eventlet's hub ends with its thread
         return EpollPoller(original("select", "epoll")(), self.wait_readable)
 
     def abandon(self) -> None:

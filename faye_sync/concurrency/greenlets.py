@@ -111,14 +111,14 @@ class Greenlets:
                 self._pause()
             self._resumed_at = time.perf_counter()
 
-    def poller(self) -> Poller:
+    def poller(self, *, is_awaited: bool = False) -> Poller:
         try:
             epoll = original("select", "epoll")()
         except AttributeError:
             from gevent.select import poll as greenlet_poll
 
             return PollPoller(greenlet_poll())
-        return EpollPoller(epoll, self._wait_unnoticed)
+        return EpollPoller(epoll, self.wait_readable if is_awaited else self._wait_unnoticed)
 
     def abandon(self) -> None:
         # The hub lives on in the child, and libev aborts the process when a descriptor is closed

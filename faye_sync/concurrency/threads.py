@@ -87,7 +87,7 @@ class Threads:
     def breathe(self) -> None:
         """Nothing to do: the interpreter switches threads by itself."""
 
-    def poller(self) -> Poller:
+    def poller(self, *, is_awaited: bool = False) -> Poller:  # noqa: ARG002  # a thread lasts as long as its wait
         try:
             return EpollPoller(original("select", "epoll")())
         except AttributeError:

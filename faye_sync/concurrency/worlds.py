@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -41,6 +42,25 @@ def world_of(sock: object) -> Concurrency:
     if world is None or world.hub is not hub:
         world = _worlds[ident] = kind(hub)
     return world
+
+
+def blocking(world: Concurrency, module: str, name: str) -> tuple[Concurrency, Callable[..., Any]]:
+    """Find where a function that blocks is run beside its caller, and which one that is.
+
+    Args:
+        world: The caller's.
+        module: Where the function is, imported already.
+        name: Its name.
+
+    Returns:
+        The caller's world, where gevent or eventlet put a function in place that lets its hub go
+        on; else threads and the function as it was before.
+    """
+    function = getattr(sys.modules[module], name)
+    is_cooperative = function.__module__.partition(".")[0] in {"gevent", "eventlet"}
+    if is_cooperative and world is not THREADS:
+        return world, function
+    return THREADS, original(module, name)
 
 
 def call_home(world: Concurrency, function: Callable[[], T]) -> T:
