@@ -1,0 +1,43 @@
+"""Servers that misbehave, and an environment that says nothing to a client."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.support.endings import nothing_left
+from tests.support.hostile import HostileServer, Visit, opened
+
+# What requests takes from the environment: proxies in any case, CAs, passwords.
+SAYING = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy")
+ALSO_SAYING = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*SAYING, *map(str.upper, SAYING), *ALSO_SAYING):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", os.devnull)
+
+
+@pytest.fixture(scope="session")
+def _housekept() -> None:
+    """Have the housekeeping started, which lasts as long as the process."""
+    from faye_sync import Client
+
+    with HostileServer(opened(Visit.answer_close)) as server, Client(server.url()):
+        pass
+
+
+@pytest.fixture
+def hostile(_housekept: None) -> Iterator[Callable[..., HostileServer]]:
+    """Start servers that play scripts; see that no client keeps a descriptor or a thread."""
+    with nothing_left(), ExitStack() as stack:
+
+        def start(*scripts, **options) -> HostileServer:
+            return stack.enter_context(HostileServer(*scripts, **options))
+
+        yield start

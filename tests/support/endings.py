@@ -1,0 +1,94 @@
+"""How a client's attempt ends: with which error, when, and with what left behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+OPEN_TIMEOUT = 1.0
+SPARE = 2.0  # seconds more that a busy machine may take
+EARLY = 0.05  # seconds that two clocks may differ
+HOUSEKEEPING = "faye-sync-housekeeping"
+PATIENCE = 10.0  # seconds until a thread that ends has ended
+
+Error = TypeVar("Error", bound=BaseException)
+
+
+@contextmanager
+def in_time(seconds: float = OPEN_TIMEOUT, *, not_before: float = 0.0) -> Iterator[None]:
+    """Fail where the block ends long after so many seconds, or too early."""
+    began = time.monotonic()
+    yield
+    took = time.monotonic() - began
+    assert not_before - EARLY <= took < seconds + SPARE
+
+
+def failed_dial(url: str, expected: type[Error], *, waits: bool = False, **options: Any) -> Error:
+    """Dial with a deadline of a second, and give the error.
+
+    Fails unless that error has just this type, and comes by the deadline: where it waits, not
+    before it."""
+    from faye_sync import Client
+
+    options = {"open_timeout": OPEN_TIMEOUT, **options}
+    client = Client(url, **options)
+    not_before = options["open_timeout"] if waits else 0.0
+    deadline = in_time(options["open_timeout"], not_before=not_before)
+    with deadline, pytest.raises(expected) as caught:
+        client.connect()
+    assert type(caught.value) is expected, repr(caught.value)
+    return caught.value
+
+
+@contextmanager
+def bounded_memory(octets: int) -> Iterator[None]:
+    """Fail where the block holds more at any moment than before it."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        yield
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - before < octets, f"{peak - before} octets more at the peak"
+
+
+def sockets() -> set[str]:
+    """The sockets that this process holds, by their inodes."""
+    held = set()
+    for path in Path("/proc/self/fd").iterdir():
+        try:
+            held.add(str(path.readlink()))
+        except FileNotFoundError:
+            # The descriptor of this very listing.
+            continue
+    return {link for link in held if link.startswith("socket:")}
+
+
+def connection_threads() -> list[threading.Thread]:
+    """The library's threads that belong to connections."""
+    return [
+        thread
+        for thread in threading.enumerate()
+        if thread.name.startswith("faye-sync") and thread.name != HOUSEKEEPING
+    ]
+
+
+@contextmanager
+def nothing_left() -> Iterator[None]:
+    """Fail where the block leaves a thread, or a socket that was not there before.
+
+    The waker of the housekeeping thread, once made, stays: see that it is there."""
+    before = sockets()
+    yield
+    for thread in connection_threads():
+        thread.join(PATIENCE)
+    assert connection_threads() == []
+    assert sockets() <= before
