@@ -1,4 +1,4 @@
-"""Run the Autobahn suite against a WebSocket server and judge the outcome.
+"""Run the Autobahn suite against a WebSocket server, or clients against it, and judge the outcome.
 
 Usage: python tests/conformance/autobahn.py ws://127.0.0.1:PORT/path --cases fast
 
@@ -10,10 +10,12 @@ variable AUTOBAHN_DIR points. This file never imports the suite.
 import argparse
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +28,7 @@ GRACE = 30.0
 
 
 class AutobahnError(Exception):
-    """The suite itself could not run; nothing is known of the server."""
+    """The suite itself could not run; nothing is known of the peer."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,15 @@ class Verdict:
         )
 
 
+FAST = Verdict(total=247, ok=244, non_strict=0, informational=3, failed=0, not_run=0, unclean=0)
+LIMITS = Verdict(total=54, ok=54, non_strict=0, informational=0, failed=0, not_run=0, unclean=0)
+
+# 16 MiB of text, and of octets; 4 MiB in fragments of 64 octets; 1 MiB in writes of 64 octets; a
+# thousand messages there and back, of 4 KiB and of 256 octets. Only lengths are compared by the
+# suite here: tests/interop compares what is in a large message.
+HARDEST = "9.1.6,9.2.6,9.3.1,9.5.1,9.7.6,9.8.4"
+
+
 def available() -> str | None:
     """Return why the suite cannot run here, or None if it can."""
     if suite_python() is not None:
@@ -147,18 +158,80 @@ def run(
 
 
 def fuzz(options: dict[str, object], timeout: float) -> None:
-    python = suite_python()
-    if python is None:
-        raise AutobahnError(available())
-    flags = [f"--{name}={value}" for name, value in options.items()]
-    # -B: a .pyc of Python 2.7 beside our sources would confuse.
-    command = [python, "-B", str(HERE / "fuzzer.py"), "client", *flags]
     try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(
+            command("client", options),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
     except subprocess.TimeoutExpired as error:
         raise AutobahnError(f"the suite did not end within {timeout:g} seconds") from error
     if done.returncode != 0:
         raise AutobahnError(f"the suite ended with status {done.returncode}: {done.stderr[-2000:]}")
+
+
+def command(mode: str, options: dict[str, object]) -> list[str]:
+    """Return the command that runs the suite as a client or a server."""
+    python = suite_python()
+    if python is None:
+        raise AutobahnError(available())
+    # -B: a .pyc of Python 2.7 beside our sources would confuse.
+    flags = [f"--{name}={value}" for name, value in options.items()]
+    return [python, "-B", str(HERE / "fuzzer.py"), mode, *flags]
+
+
+def run_clients(
+    play: Callable[[str], object], cases: str = "fast", *, budget: float | None = None
+) -> list[CaseResult]:
+    """Fuzz clients and return one result for each case.
+
+    Args:
+        play: Is given the URL of the suite, ws://127.0.0.1:PORT, and runs a
+            client once on /runCase?case=NUMBER&agent=NAME for each number from
+            1 to what /getCaseCount tells.
+        cases: As for run().
+        budget: Seconds for the whole run; None takes the plan of the set.
+
+    Raises:
+        AutobahnError: The suite is not installed, or ended with an error.
+    """
+    budget = PLANS.get(cases, OTHER_CASES).budget if budget is None else budget
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / "results.json"
+        with serving({"cases": cases, "budget": budget, "out": out}, budget + GRACE) as url:
+            play(url)
+        return read_results(out)
+
+
+@contextmanager
+def serving(options: dict[str, object], timeout: float) -> Iterator[str]:
+    """Start the suite as a server, and wait for its end after the block: all cases are judged."""
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            command("server", options), stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+        try:
+            yield url_of(process)
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired as error:
+            raise AutobahnError(f"the suite did not end within {timeout:g} seconds") from error
+        finally:
+            process.kill()
+        if status != 0:
+            errors.seek(0)
+            raise AutobahnError(f"the suite ended with status {status}: {errors.read()[-2000:]}")
+
+
+def url_of(process: subprocess.Popen[str]) -> str:
+    """Wait for the line that tells the port of the suite's server."""
+    line = process.stdout.readline() if select.select([process.stdout], [], [], GRACE)[0] else ""
+    if not line.startswith("listening "):
+        raise AutobahnError(f"the suite does not listen, and said {line!r}")
+    return f"ws://127.0.0.1:{int(line.split()[1])}"
 
 
 def read_results(path: Path) -> list[CaseResult]:

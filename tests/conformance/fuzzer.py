@@ -35,11 +35,11 @@ REASON_LENGTH = 300
 # exceeds now and then. We wait so many times longer; test_autobahn.py asks that most cases take
 # less than that second all the same.
 PATIENCE = 4
-TIMEOUTS = {
+SERVER_TIMEOUTS = {
     "openHandshakeTimeout": 5 * PATIENCE,
     "closeHandshakeTimeout": 1 * PATIENCE,
-    "serverConnectionDropTimeout": 1 * PATIENCE,
 }
+TIMEOUTS = dict(SERVER_TIMEOUTS, serverConnectionDropTimeout=1 * PATIENCE)
 
 # These wait by design, so they start first when several cases run at once.
 WAITING = ("6.4.*", "5.19", "5.20")
@@ -164,6 +164,13 @@ def patient(act_after):
     return lambda delay: act_after(delay * PATIENCE)
 
 
+def with_patience(protocol):
+    """Have a case wait longer before it ends a connection that is still open then."""
+    protocol.killAfter = patient(protocol.killAfter)
+    protocol.closeAfter = patient(protocol.closeAfter)
+    return protocol
+
+
 class OneCase(FuzzingClientFactory):
     """Run one case on one connection, then hand its result to on_result.
 
@@ -181,10 +188,7 @@ class OneCase(FuzzingClientFactory):
         FuzzingClientFactory.__init__(self, spec)
 
     def buildProtocol(self, address):
-        protocol = FuzzingClientFactory.buildProtocol(self, address)
-        # How a case ends a connection that is still open then.
-        protocol.killAfter = patient(protocol.killAfter)
-        protocol.closeAfter = patient(protocol.closeAfter)
+        protocol = with_patience(FuzzingClientFactory.buildProtocol(self, address))
         self._timer = reactor.callLater(self._cap, self._cut_off, protocol)
         return protocol
 
@@ -242,7 +246,11 @@ class Server(FuzzingServerFactory):
 
     def __init__(self, url, case_ids, results):
         self._results = results
-        FuzzingServerFactory.__init__(self, {"url": url, "cases": case_ids})
+        spec = {"url": url, "cases": case_ids, "options": SERVER_TIMEOUTS}
+        FuzzingServerFactory.__init__(self, spec)
+
+    def buildProtocol(self, address):
+        return with_patience(FuzzingServerFactory.buildProtocol(self, address))
 
     def logCase(self, verdict):
         duration = verdict["duration"] / 1000.0 if verdict["duration"] < 1e9 else 0.0

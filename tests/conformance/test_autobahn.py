@@ -10,7 +10,7 @@ from statistics import median
 import pytest
 
 from tests.conformance import autobahn
-from tests.conformance.autobahn import CaseResult, Verdict
+from tests.conformance.autobahn import FAST, HARDEST, LIMITS, CaseResult
 from tests.support.parts import require
 
 require("autobahn", autobahn.available())
@@ -24,14 +24,6 @@ ALSO = (("gunicorn-gevent", "start"), ("gevent-unpatched", "attached"))
 # An attached handler holds a thread, and that worker has four. A fifth case would wait for its 101
 # until one of them ends, and the suite's own patience for a 101 is five seconds.
 JOBS = {("gunicorn-gthread", "attached"): 4}
-
-# 16 MiB of text, and of octets; 4 MiB in fragments of 64 octets; 1 MiB in writes of 64 octets; a
-# thousand messages there and back, of 4 KiB and of 256 octets. Only lengths are compared by the
-# suite here: tests/interop compares what is in a large message.
-HARDEST = "9.1.6,9.2.6,9.3.1,9.5.1,9.7.6,9.8.4"
-
-FAST = Verdict(total=247, ok=244, non_strict=0, informational=3, failed=0, not_run=0, unclean=0)
-LIMITS = Verdict(total=54, ok=54, non_strict=0, informational=0, failed=0, not_run=0, unclean=0)
 
 every_server = pytest.mark.parametrize("name", SERVERS)
 every_style = pytest.mark.parametrize("style", STYLES)

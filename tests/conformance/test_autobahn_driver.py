@@ -180,6 +180,40 @@ def test_the_exit_status_tells_good_bad_and_unknown(tmp_path, monkeypatch, capsy
     capsys.readouterr()
 
 
+# --- as a server ------------------------------------------------------------------------------------
+
+
+def test_clients_are_given_the_suites_address_and_judged_when_it_ends(tmp_path, monkeypatch):
+    install(tmp_path, monkeypatch, f"{recording(tmp_path, line('2.1'))}\necho listening 9")
+    told = []
+    assert autobahn.run_clients(told.append, "2.1") == [result("2.1")]
+    assert told == ["ws://127.0.0.1:9"]
+    said = (tmp_path / "arguments").read_text()
+    assert "fuzzer.py server --cases=2.1 --budget=120 --out=" in said
+
+
+@pytest.mark.parametrize(
+    "script, told",
+    [
+        ("echo 'no such case' >&2; exit 2", "does not listen, and said ''"),
+        ("echo listening 9; echo 'it broke' >&2; exit 1", "ended with status 1: it broke"),
+        ("echo listening 9; exec tail -f /dev/null", "did not end within 2 seconds"),
+    ],
+    ids=["never-listens", "fails", "hangs"],
+)
+def test_a_serving_suite_that_fails_is_an_error(tmp_path, monkeypatch, script, told):
+    install(tmp_path, monkeypatch, script)
+    monkeypatch.setattr(autobahn, "GRACE", 2.0 if "tail" in script else 30.0)
+    with pytest.raises(AutobahnError, match=told):
+        autobahn.run_clients(lambda url: None, budget=0.0 if "tail" in script else 5.0)
+
+
+def test_clients_that_fail_end_the_suite(tmp_path, monkeypatch):
+    install(tmp_path, monkeypatch, "echo listening 9; exec tail -f /dev/null")
+    with pytest.raises(ZeroDivisionError):
+        autobahn.run_clients(lambda url: 1 / 0)
+
+
 # --- is it there? -----------------------------------------------------------------------------------
 
 
@@ -305,3 +339,10 @@ def test_a_set_has_as_many_cases_as_the_suite_has(cases, total):
     with unheard() as listener:
         url = url_of(listener)
     assert len(autobahn.run(url, cases, budget=60)) == total
+
+
+@pytest.mark.conformance
+@pytest.mark.usefixtures("suite")
+def test_a_case_that_no_client_ran_was_not_run():
+    results = autobahn.run_clients(lambda url: None, "1.1.*", budget=0.5)
+    assert autobahn.verdict(results) == autobahn.Verdict(8, 0, 0, 0, 0, 8, 8)

@@ -344,7 +344,7 @@ def drip(octets: bytes, every: float = 0.2) -> Step:
 
 
 def flood(piece: bytes) -> Step:
-    """Send the same again and again until the client leaves, and fail if it never does."""
+    """Send the same until the client leaves, and fail if it never does."""
 
     def flooding(visit: Visit) -> None:
         several = piece * max(1, PIECE // len(piece))
