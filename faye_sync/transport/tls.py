@@ -1,4 +1,4 @@
-"""A TLS connection that a server opened and the library owns.
+"""A TLS connection that a server opened and the library owns, and what it shares with a client's.
 
 Two threads that are in OpenSSL with one object corrupt it, so every call on it
 is under one lock and never waits; what waits, waits for the descriptor. A
@@ -21,30 +21,21 @@ from faye_sync.transport.stream import CHUNK, SocketStream, remote_address
 RECORD = 16384
 
 
-class TlsStream(SocketStream):
-    """A Stream over the TLS object of a server, for threads and greenlets alike."""
+class RecordStream(SocketStream):
+    """What streams over TLS have in common, for threads and greenlets alike.
 
-    def __init__(self, sock: PlainSocket, tls: Any, world: Concurrency) -> None:
+    A record is read as a whole, so whoever waits for one deciphers while it waits."""
+
+    def __init__(self, sock: PlainSocket, world: Concurrency) -> None:
         super().__init__(sock, world)
         PlainSocket.setblocking(sock, False)
-        self._tls = tls
         # Guards the TLS object with what its last call left behind; never held over a wait.
         # Reentrant, because a signal handler may close what its thread is in.
         self._tls_lock = reentrant_lock()
         # Decrypted by a wait, for the recv that follows; the reader's alone.
         self._held: bytes | None = None
         self._is_ending = False
-        # OpenSSL answers some records itself (RFC 8446 4.6.3), and may lack the room for that.
-        self._reading_wants_room = False
         self.committed = 0
-
-    def take_pending(self) -> bytes:
-        """Take what OpenSSL has decrypted and the server has not read."""
-        pieces = []
-        with self._tls_lock:
-            while count := self._tls.pending():
-                pieces.append(self._tls.read(count))
-        return b"".join(pieces)
 
     def recv(self) -> bytes:
         self._world.breathe()
@@ -57,6 +48,50 @@ class TlsStream(SocketStream):
         if held is not None:
             return held
         return self._recv_raw() if self._is_ending else self._read()
+
+    def wait_readable(self, timeout: float | None) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self._held is None:
+            self._held = self._read()
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if self._held is None and not self._wait_for_record(left):
+                return False
+        return True
+
+    def wait_any(self, other: int, timeout: float | None) -> bool:
+        if self._held is None:
+            self._held = self._read()
+        return self._held is not None or super().wait_any(other, timeout)
+
+    def _read(self) -> bytes | None:
+        """Take what is there, about a chunk: None if nothing, empty at the end."""
+        raise NotImplementedError
+
+    def _wait_for_record(self, timeout: float | None) -> bool:
+        return super().wait_readable(timeout)
+
+    def _end(self) -> bool:
+        """End TCP's direction behind a close_notify; what the peer still sends is drained."""
+        self._is_ending = True
+        return super().end_writing()
+
+
+class TlsStream(RecordStream):
+    """A Stream over the TLS object of a server."""
+
+    def __init__(self, sock: PlainSocket, tls: Any, world: Concurrency) -> None:
+        super().__init__(sock, world)
+        self._tls = tls
+        # OpenSSL answers some records itself (RFC 8446 4.6.3), and may lack the room for that.
+        self._reading_wants_room = False
+
+    def take_pending(self) -> bytes:
+        """Take what OpenSSL has decrypted and the server has not read."""
+        pieces = []
+        with self._tls_lock:
+            while count := self._tls.pending():
+                pieces.append(self._tls.read(count))
+        return b"".join(pieces)
 
     def send_now(self, data: bytes | memoryview, counts: list[int] | None = None) -> int:
         octets = memoryview(data)
@@ -82,20 +117,6 @@ class TlsStream(SocketStream):
                 self.committed = 0
         return sent
 
-    def wait_readable(self, timeout: float | None) -> bool:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while self._held is None:
-            self._held = self._read()
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if self._held is None and not self._wait_for_record(left):
-                return False
-        return True
-
-    def wait_any(self, other: int, timeout: float | None) -> bool:
-        if self._held is None:
-            self._held = self._read()
-        return self._held is not None or super().wait_any(other, timeout)
-
     def end_writing(self) -> bool:
         try:
             with self._tls_lock:
@@ -109,8 +130,7 @@ class TlsStream(SocketStream):
             self._held = None
         except OSError as error:
             self.error = self.error or error
-        self._is_ending = True
-        return super().end_writing()
+        return self._end()
 
     def _read(self) -> bytes | None:
         """Take what is there, up to a chunk: None if nothing, empty at the end."""
@@ -151,4 +171,4 @@ class TlsStream(SocketStream):
     def _wait_for_record(self, timeout: float | None) -> bool:
         if self._reading_wants_room:
             return self.wait_writable(timeout)
-        return super().wait_readable(timeout)
+        return super()._wait_for_record(timeout)

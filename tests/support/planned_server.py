@@ -34,6 +34,7 @@ class Visit:
     Attributes:
         request: Of the opening handshake, with its path and headers.
         certificate: Of the client, as getpeercert() gives it.
+        echoes: Whether messages are sent back, and kept from read().
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -47,6 +48,7 @@ class Visit:
         self._is_over = threading.Event()
         self._is_text = True
         self._is_reset = False
+        self.echoes = False
         self.request: Request | None = None
         self.certificate: Any = None
 
@@ -163,9 +165,17 @@ class Visit:
             self._is_text = event.opcode == Opcode.TEXT if event.opcode else self._is_text
             if event.fin:
                 whole, self._pieces = b"".join(self._pieces), []
-                self._messages.put(whole.decode() if self._is_text else whole)
+                self._take_message(whole)
         else:
             assert event.opcode >= Opcode.CLOSE, f"no frame of a client: {event}"
+
+    def _take_message(self, data: bytes) -> None:
+        if not self.echoes:
+            self._messages.put(data.decode() if self._is_text else data)
+        elif self._is_text:
+            self._protocol.send_text(data)
+        else:
+            self._protocol.send_binary(data)
 
     def _flush(self) -> None:
         for octets in self._protocol.data_to_send():
@@ -184,6 +194,12 @@ class Visit:
 
 def accept(visit: Visit) -> None:
     """Answer with a 101, and leave the rest to the test."""
+    visit.accept()
+
+
+def echo(visit: Visit) -> None:
+    """Send back whatever comes."""
+    visit.echoes = True
     visit.accept()
 
 
