@@ -29,6 +29,9 @@ from faye_sync.errors import ConfigurationError
 # All that a WebSocket's handshake speaks (RFC 6455 4.1); urllib3's own list may hold h2.
 _ALPN = ("http/1.1",)
 
+# Contexts of one client.
+_LIMIT = 8
+
 _PEM = "-----BEGIN "
 _CERTIFICATES = re.compile("-----BEGIN ([A-Z0-9 ]*CERTIFICATE)-----.+?-----END \\1-----", re.DOTALL)
 
@@ -90,10 +93,10 @@ class TlsContexts:
         option = _checked(tls, ca)
         name = option.get("server_hostname")
         files = tuple(_stamp(option.get(key)) for key in ("ca", "cert", "key"))
-        made_of = (files, option.get("password"), option.get("verify"))
-        context = self._contexts.get(made_of)
+        key = (files, option.get("password"), option.get("verify", True))
+        context = self._contexts.get(key)
         if context is None:
-            context = self._contexts[made_of] = _context_of(option)
+            context = self._keep(key, _context_of(option))
         return TlsSettings(context, bare_host(host if name is None else name))
 
     def of_pool(self, pool: Any, host: str) -> TlsSettings:
@@ -111,16 +114,22 @@ class TlsContexts:
             OSError: A file cannot be read.
         """
         options = _PoolOptions(pool)
-        context = options.own_context
         key = options.key()
-        if key not in self._contexts:
-            context = context or options.new_context()
+        context = self._contexts.get(key)
+        if context is None:
+            context = options.own_context or options.new_context()
             options.load_into(context)
-            self._contexts[key] = context
-        context = self._contexts[key]
+            self._keep(key, context)
         options.apply_to(context)
         name = bare_host(options["server_hostname"] or host)
         return TlsSettings(context, name, options.check(context, name))
+
+    def _keep(self, key: object, context: ssl.SSLContext) -> ssl.SSLContext:
+        # Certificates are renewed, and a context of the usual authorities has 1 MB.
+        if len(self._contexts) >= _LIMIT:
+            self._contexts.clear()
+        self._contexts[key] = context
+        return context
 
 
 class _PoolOptions:
@@ -226,7 +235,12 @@ def bare_host(host: str) -> str:
         ConfigurationError: Nothing is left of it, or TLS cannot ask for it.
     """
     bare = host.strip("[]").partition("%")[0].rstrip(".")
-    if not bare or bare.startswith(".") or "\0" in bare:
+    try:
+        # As ssl does it; empty labels and those above 63 octets (RFC 1035 2.3.4) are none.
+        is_host = bool(bare.encode("idna")) and "\0" not in bare
+    except UnicodeError:
+        is_host = False
+    if not is_host:
         raise ConfigurationError(f"a server's name for TLS must be a host, got {host!a}")
     return bare
 
@@ -263,18 +277,20 @@ def _checked(tls: Any, ca: Any) -> dict[str, Any]:
 
 
 def _context_of(option: Mapping[str, Any]) -> ssl.SSLContext:
-    ca: Any = option.get("ca")
     try:
-        context = ssl.create_default_context(**_authorities(ca))
+        context = ssl.create_default_context(**_authorities(option.get("ca")))
+        if "cert" in option:
+            _load_chain(context, option["cert"], option.get("key"), option.get("password"))
     except ssl.SSLError as error:
-        raise ConfigurationError(f"no authority can be read from {_said('ca', ca)}") from error
+        places = ", ".join(
+            _said(key, option[key]) for key in ("ca", "cert", "key") if key in option
+        )
+        raise ConfigurationError(f"OpenSSL cannot use {places}: {error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(_ALPN)
     if not option.get("verify", True):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if "cert" in option:
-        _load_chain(context, option["cert"], option.get("key"), option.get("password"))
     return context
 
 
@@ -297,11 +313,7 @@ def _load_chain(context: ssl.SSLContext, cert: Any, key: Any, password: Any) -> 
     with ExitStack() as files:
         chain = files.enter_context(_as_file(cert))
         private = None if key is None else files.enter_context(_as_file(key))
-        try:
-            context.load_cert_chain(chain, private, _no_password if password is None else password)
-        except ssl.SSLError as error:
-            places = f"{_said('cert', cert)} and {_said('key', cert if key is None else key)}"
-            raise ConfigurationError(f"{places} are not one certificate: {error}") from error
+        context.load_cert_chain(chain, private, _no_password if password is None else password)
 
 
 def _no_password() -> str:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import pairwise
+from socket import SHUT_RD
 from ssl import MemoryBIO, SSLEOFError, SSLError, SSLObject, SSLWantReadError, SSLZeroReturnError
 
 from faye_sync.concurrency import Concurrency
@@ -147,7 +148,7 @@ class TlsCodec:
 
 
 class TlsPipe:
-    """A Pipe through TLS over another one."""
+    """A Pipe through TLS over another one; recv() may give a record more than that does."""
 
     def __init__(self, outer: Pipe, settings: TlsSettings) -> None:
         """Do the handshake; every wait is the outer pipe's.
@@ -252,6 +253,10 @@ class MemoryTlsStream(RecordStream):
         """Encrypt a record; nothing waits for the kernel."""
         try:
             self._sealed.extend(map(self._codec.write, (record,)))
+        except SSLWantReadError as error:
+            # Before TLS 1.3 only (RFC 5246 7.4.1.1), and after an upgrade there is no use for it.
+            text = "the peer began another TLS handshake, and a WebSocket waits for none"
+            raise OSError(errno.EPROTO, text) from error
         except OSError:
             raise
         except BaseException:
@@ -279,6 +284,9 @@ class MemoryTlsStream(RecordStream):
             self._is_deaf = True
             data = self._open()
             self._is_deaf = data == b"" or self._owes_too_much()
+            if data and (self._is_deaf or not self._codec.is_dry):
+                # The end was read with them: whoever polls has to see it.
+                self._shut_down(SHUT_RD)
         return data
 
     def _open(self) -> bytes | None:
