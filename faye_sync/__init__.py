@@ -1,13 +1,16 @@
 """Synchronous WebSocket and EventSource for WSGI applications and plain scripts."""
 
 from faye_sync.broadcast import broadcast
+from faye_sync.client import Client
 from faye_sync.errors import (
     ConfigurationError,
     ConnectionClosed,
     FayeSyncError,
+    HandshakeError,
     HijackError,
     MessageTooBig,
     ProtocolError,
+    ProxyError,
 )
 from faye_sync.events import (
     CloseEvent,
@@ -17,15 +20,19 @@ from faye_sync.events import (
     PingEvent,
     PongEvent,
     ReadyState,
+    ReconnectEvent,
 )
+from faye_sync.reconnect import Reconnect
 from faye_sync.websocket import WebSocket
 
 __all__ = [
+    "Client",
     "CloseEvent",
     "ConfigurationError",
     "ConnectionClosed",
     "ErrorEvent",
     "FayeSyncError",
+    "HandshakeError",
     "HijackError",
     "MessageEvent",
     "MessageTooBig",
@@ -33,7 +40,10 @@ __all__ = [
     "PingEvent",
     "PongEvent",
     "ProtocolError",
+    "ProxyError",
     "ReadyState",
+    "Reconnect",
+    "ReconnectEvent",
     "WebSocket",
     "broadcast",
 ]

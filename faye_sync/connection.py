@@ -19,6 +19,9 @@ from faye_sync.terms import Terms
 
 C = TypeVar("C", bound="Connection")
 
+# Seconds for the closing handshake of a program that is being interrupted.
+HASTE = 0.2
+
 Data = str | bytes | bytearray | memoryview
 
 
@@ -62,7 +65,7 @@ class Connection(ReadingSide):
             TypeError: data is of another type.
             ValueError: data is text with a lone surrogate.
         """
-        link = self._link or self._open()
+        link = self._link or self._open(timeout)
         if link is None:
             check_message(data)
             return self._not_sent(link)
@@ -85,7 +88,7 @@ class Connection(ReadingSide):
             TypeError: A message is of another type; none was sent.
             ValueError: A text has a lone surrogate.
         """
-        link = self._link or self._open()
+        link = self._link or self._open(timeout)
         if link is None:
             return self._not_sent(link)
         return self._send(link, [(_method_for(link, data), (data,)) for data in messages], timeout)
@@ -105,7 +108,7 @@ class Connection(ReadingSide):
             ValueError: data is text with a lone surrogate.
         """
         check_message(data)
-        link = self._link or self._open()
+        link = self._link_now()
         if link is None:
             return False
         return offer(link, data, link.driver.sending.frame(data))
@@ -213,9 +216,15 @@ class Connection(ReadingSide):
         traceback: TracebackType | None,
     ) -> None:
         """Close with 1000 (1011 when an exception leaves) and wait for the handshake."""
-        self.close(1000 if kind is None else exit_code(kind))
-        if self._link is not None:
-            self.wait_closed(self._terms.close_timeout)
+        code = 1000 if kind is None else exit_code(kind)
+        self.close(code)
+        if self._link is None:
+            return
+        timeout = self._terms.close_timeout
+        if code == 1001:
+            # Whoever interrupts the program does not want to wait.
+            timeout = HASTE if timeout is None else min(timeout, HASTE)
+        self.wait_closed(timeout)
 
     # --- what can be asked ------------------------------------------------------------------------
 
@@ -262,21 +271,27 @@ class Connection(ReadingSide):
 
     # --- beneath ----------------------------------------------------------------------------------
 
+    def _link_now(self) -> Link | None:
+        """Return the link if it takes no waiting for the network."""
+        return self._link or self._open()
+
     def _close_when_open(self, code: int, reason: str) -> None:
         """Note a close of one that is being opened, beneath in the same thread; there may be none."""
 
     def _send(self, link: Link, commands: list[Command], timeout: float | None) -> bool:
         if timeout is None:
             timeout = self._terms.send_timeout
+        return self._transmit(link, commands, timeout) or self._not_sent(link)
+
+    def _transmit(self, link: Link, commands: list[Command], timeout: float | None) -> bool:
+        """Send over one link; False when that takes no more."""
         try:
             if link.world.is_home():
-                sent = link.send(commands, timeout)
-            else:
-                sent = call_home(link.world, lambda: link.send(commands, timeout))
+                return link.send(commands, timeout)
+            return call_home(link.world, lambda: link.send(commands, timeout))
         except (KeyboardInterrupt, SystemExit) as error:
             self._unless_closed = exit_code(type(error))
             raise
-        return sent or self._not_sent(link)
 
     def _not_sent(self, link: Link | None) -> bool:
         if self._style is not Style.BLOCKING:
@@ -287,7 +302,8 @@ class Connection(ReadingSide):
         self._opened_at = time.time()
         # Whoever accepts is the one to read, until another thread begins to.
         self._receiver = link.world.current()
-        self._link = link
+        link.on_end = lambda: self._ended(link)
+        self._link = self._source = link
 
 
 def _method_for(link: Link, data: object) -> Callable[[Any], None]:

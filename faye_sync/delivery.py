@@ -48,6 +48,8 @@ class Delivery(EventTarget):
     def __init__(self) -> None:
         super().__init__()
         self._link: Link | None = None
+        # The link whose messages are handed out next: an earlier one, where a new one came since.
+        self._source: Link | None = None
         self._dispatching: object = None
         # The thread or greenlet that receives in blocking style.
         self._receiver: object = None
@@ -60,9 +62,25 @@ class Delivery(EventTarget):
 
     # --- what a subclass adds -----------------------------------------------------------------------
 
-    def _open(self) -> Link | None:
-        """Return the link, after the handshake if need be; None when it was refused."""
+    def _open(self, timeout: float | None = None) -> Link | None:
+        """Return the link, after the handshake if need be; None when it was refused.
+
+        Where another thread is at it, waits at most timeout seconds for that."""
         raise NotImplementedError
+
+    def _reader_link(self) -> Link | None:
+        """Return the link for a reading thread to begin with; None if there is to be none."""
+        return self._link
+
+    def _following(self, link: Link, deadline: float | None = None) -> Link | None:  # noqa: ARG002  # for clients
+        """Return the link to be read after one that ended; None if that was the last.
+
+        Waits for it until a clock time."""
+        return None
+
+    def _is_followed(self, link: Link) -> bool:  # noqa: ARG002  # for clients
+        """Whether the end of link is not that of the connection."""
+        return False
 
     def _dispatch_rest(self, link: Link) -> None:
         """Run the listeners of what nobody will receive any more."""
@@ -112,58 +130,73 @@ class Delivery(EventTarget):
 
     # --- the bodies of reading threads ----------------------------------------------------------------
 
-    def _serve(self, link: Link) -> None:
+    def _serve(self) -> None:
         """Dispatch until the end."""
-        self._dispatching = link.world.current()
-        link.on_end = self._wake_reader
+        self._dispatching = self._world().current()
         try:
             self._replay()
-            self._dispatch_all(link)
+            link = self._reader_link()
+            while link is not None:
+                self._dispatch_all(link)
+                link = self._following(link)
         except BaseException as error:
-            self._leave(link, error)
+            self._leave(error)
             raise
         finally:
             self._dispatching = None
         self._finish()
 
     def _dispatch_all(self, link: Link) -> None:
-        event: Event | None = None
-        while event is None or event is not link.final:
+        """Dispatch what comes from one link, its end included unless another link follows."""
+        is_over = False
+        while not is_over:
             is_wakeable = self._is_wakeable()
             # A listener that came just now may wake a reader who cannot be woken any more.
             self._release_messages()
             event = link.next(wakeable=is_wakeable)
             if link.incoming.is_woken:
                 self._replay_anew(link)
-            if event is not None:
+            is_over = event is not None and event is link.final
+            if event is not None and not (is_over and self._is_followed(link)):
                 self._deliver(link, event)
 
-    def _talk(self: D, link: Link, function: Callable[[D], object]) -> None:
+    def _talk(self: D, function: Callable[[D], object]) -> None:
         """Run function, which reads in blocking style, and close behind it."""
-        self._receiver = link.world.current()
+        self._receiver = self._world().current()
         code = 1000
         try:
+            if self._reader_link() is None:
+                self._finish()
+                return
             function(self)
         except Exception as error:
             code = exit_code(type(error))
             if not isinstance(error, ConnectionClosed):
                 self._report("the function of start() raised", error)
         except BaseException as error:
-            self._leave(link, error)
+            self._leave(error)
             raise
-        link.close(code, "")
-        self._tell_of_end(link)
+        self._close(code)
+        self._tell_of_end()
 
-    def _leave(self, link: Link, error: BaseException) -> None:
+    def _leave(self, error: BaseException) -> None:
         """SystemExit and its like end this thread at once: another tells of the end."""
-        link.close(exit_code(type(error)), "")
-        link.disown()
-        link.world.spawn(f"faye-sync-{self.id}-end", lambda: self._tell_of_end(link))
+        self._close(exit_code(type(error)))
+        if self._link is not None:
+            self._link.disown()
+        self._world().spawn(f"faye-sync-{self.id}-end", self._tell_of_end)
 
-    def _tell_of_end(self, link: Link) -> None:
+    def _close(self, code: int) -> None:
+        """Begin to close, where there is something to close."""
+        if self._link is not None:
+            self._link.close(code, "")
+
+    def _tell_of_end(self) -> None:
         """Wait for the end, and run the listeners that nobody else will."""
-        link.closed.wait()
-        self._dispatch_rest(link)
+        link = self._link
+        if link is not None:
+            link.closed.wait()
+            self._dispatch_rest(link)
         self._finish()
 
     def _finish(self) -> None:
@@ -253,20 +286,17 @@ class Delivery(EventTarget):
         """Whether something else than octets must end the wait; it costs a system call."""
         return not self._listens(MessageEvent.type) or self._listens(DrainEvent.type)
 
-    def _wake_reader(self) -> None:
+    def _ended(self, link: Link) -> None:
+        """A link came to its end: wake whoever waits with it. On any thread."""
         self.resume()
-        if self._link is not None:
-            self._link.incoming.wake()
+        link.incoming.wake()
 
     def _listener_added(self) -> None:
-        link = self._link
-        if link is None:
-            return
         if self._is_told_closed:
             # The reading thread has ended; there is nobody else to tell it.
             self._replay()
-        else:
-            link.incoming.wake()
+        elif self._link is not None:
+            self._link.incoming.wake()
 
     def _refuse_in_listener(self, call: str) -> None:
         if self._dispatching is not None and self._dispatching == self._world().current():

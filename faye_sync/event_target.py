@@ -19,24 +19,28 @@ L = TypeVar("L", bound=Listener)
 NAMES = ("open", "message", "ping", "pong", "drain", "error", "close")
 KEPT = frozenset({"open", "message", "error", "close"})
 
+# How many of a kind are kept, where a connection that comes again and again makes more than one;
+# messages are bounded by their octets.
+KEPT_LIMITS = {"open": 1, "error": 64, "close": 1}
+
 # Failures of listeners that are kept for an error listener to come. Each holds a traceback, and a
 # listener may fail with every message.
 KEPT_FAILURES = 16
 
 
-class _Attribute:
+class Attribute:
     """onopen and its like: one listener that runs before those of on()."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     @overload
-    def __get__(self, target: None, owner: type) -> _Attribute: ...
+    def __get__(self, target: None, owner: type) -> Attribute: ...
 
     @overload
     def __get__(self, target: EventTarget, owner: type) -> Listener | None: ...
 
-    def __get__(self, target: EventTarget | None, owner: type) -> _Attribute | Listener | None:
+    def __get__(self, target: EventTarget | None, owner: type) -> Attribute | Listener | None:
         return self if target is None else target._attributes.get(self._name)
 
     def __set__(self, target: EventTarget, listener: Listener | None) -> None:
@@ -59,10 +63,13 @@ class _Once:
 class EventTarget:
     """Something that events are dispatched to. Listeners may be added from any thread."""
 
-    onopen = _Attribute("open")
-    onmessage = _Attribute("message")
-    onerror = _Attribute("error")
-    onclose = _Attribute("close")
+    onopen = Attribute("open")
+    onmessage = Attribute("message")
+    onerror = Attribute("error")
+    onclose = Attribute("close")
+
+    # The kinds of events there are.
+    _names: tuple[str, ...] = NAMES
 
     def __init__(self) -> None:
         # Guards the three tables' writers; readers see one whole tuple or the other.
@@ -140,7 +147,7 @@ class EventTarget:
         Raises:
             ConfigurationError: There is no event of that name.
         """
-        _check_name(name)
+        self._check_name(name)
         with self._listeners_lock:
             self._added[name] = tuple(
                 added
@@ -173,9 +180,13 @@ class EventTarget:
         # Under the lock: whoever adds one from now on finds the event when he replays.
         with self._listeners_lock:
             listeners = self._listeners.get(event.type, ())
-            if not listeners:
+            if not listeners and self._may_keep(event):
                 self._kept.append(event)
         return listeners
+
+    def _may_keep(self, event: Event) -> bool:
+        limit = KEPT_LIMITS.get(event.type)
+        return limit is None or sum(kept.type == event.type for kept in self._kept) < limit
 
     def _replay(self) -> None:
         """Hand out kept events that have a listener now; on the reading thread.
@@ -216,9 +227,14 @@ class EventTarget:
         raise NotImplementedError
 
     def _check(self, name: str, listener: object) -> None:
-        _check_name(name)
+        self._check_name(name)
         if not callable(listener):
             raise TypeError(f"a listener must be callable, got {type(listener).__name__}")
+
+    def _check_name(self, name: str) -> None:
+        if name not in self._names:
+            known = ", ".join(self._names)
+            raise ConfigurationError(f"no event is named {name!r}; there are {known}")
 
     def _add(self, name: str, listener: Listener) -> None:
         with self._listeners_lock:
@@ -241,11 +257,6 @@ class EventTarget:
         first = self._attributes.get(name)
         added = self._added.get(name, ())
         self._listeners[name] = added if first is None else (first, *added)
-
-
-def _check_name(name: str) -> None:
-    if name not in NAMES:
-        raise ConfigurationError(f"no event is named {name!r}; there are {', '.join(NAMES)}")
 
 
 def _original(listener: Listener) -> Listener:

@@ -54,7 +54,7 @@ class Link:
         self.incoming = Incoming(stream, driver.receiving, world, self._sort, terms.max_queue)
         self.outgoing = Outgoing(stream, driver.sending, world, self, terms.max_queue)
         self.housekeeper = housekeeper_of(world)
-        self.liveness = Liveness(self, terms.ping, terms.pong_timeout)
+        self.liveness = Liveness(self, terms)
         self.watch = Watch(self)
         self.farewell = Farewell(self, terms.close_timeout)
         self.state = ReadyState.OPEN

@@ -1,4 +1,4 @@
-"""Pings: those of the keepalive, those of the user, and what a missing pong means.
+"""Pings: those of the keepalive, those of the user, and what a missing pong means; idleness.
 
 Any octet received counts as life, and the pong deadline runs only while the
 connection is being read: a full inbox is our delay, not the peer's."""
@@ -15,6 +15,7 @@ from faye_sync.concurrency import leaf_lock
 from faye_sync.housekeeping import Housekeeper
 from faye_sync.receiving import Incoming
 from faye_sync.sending import Outgoing
+from faye_sync.terms import Terms
 
 # Pings whose pong is awaited; the oldest beyond it are taken to be lost.
 AWAITED = 1024
@@ -43,10 +44,11 @@ class Owner(Protocol):
 class Liveness:
     """One connection's pings. ping() is safe from any thread, the rest runs as its docs say."""
 
-    def __init__(self, owner: Owner, interval: float | None, pong_timeout: float | None) -> None:
+    def __init__(self, owner: Owner, terms: Terms) -> None:
         self._owner = owner
-        self._interval = interval
-        self._pong_timeout = pong_timeout
+        self._interval = terms.ping
+        self._pong_timeout = terms.pong_timeout
+        self._idle = terms.idle
         self._count = 0
         # Any thread may ping while another parses a pong.
         self._awaited_lock = leaf_lock()
@@ -57,9 +59,12 @@ class Liveness:
         self.latency: float | None = None
 
     def begin(self) -> None:
-        """Start the keepalive; on housekeeping."""
-        if self._interval is not None:
-            self._owner.housekeeper.at(self._interval, self._due)
+        """Start the keepalive and the watch for idleness; on housekeeping."""
+        self._ping_later()
+        if self._idle is not None:
+            self._owner.incoming.message_at = time.monotonic()
+            self._owner.incoming.notes_time = True
+            self._owner.housekeeper.at(self._idle, self._look_for_message, self._idle)
 
     def ping(self, data: bytes, callback: Callable[[], object] | None = None) -> None:
         """Send a ping and remember what to do at its pong. Safe from any thread."""
@@ -77,6 +82,10 @@ class Liveness:
             self.latency = time.monotonic() - sent_at
         return callback
 
+    def _ping_later(self) -> None:
+        if self._interval is not None:
+            self._owner.housekeeper.at(self._interval, self._due)
+
     def _due(self) -> None:
         owner = self._owner
         if not owner.is_open():
@@ -85,7 +94,7 @@ class Liveness:
         self.ping(b"keepalive %d" % self._count)
         if self._pong_timeout is not None:
             self._expect_life(self._pong_timeout)
-        self.begin()
+        self._ping_later()
 
     def _expect_life(self, timeout: float) -> None:
         incoming = self._owner.incoming
@@ -107,6 +116,22 @@ class Liveness:
             owner.abort("ping timeout")
         elif unanswered:
             owner.housekeeper.at(self._seconds_left(timeout), self._look_for_life, timeout)
+
+    def _look_for_message(self, idle: float) -> None:
+        """End a connection on which pongs may come, but no messages."""
+        owner, incoming = self._owner, self._owner.incoming
+        if owner.is_over():
+            return
+        if incoming.is_full:
+            incoming.message_at = time.monotonic()
+        left = incoming.message_at + idle - time.monotonic()
+        if left <= 0:
+            owner.read_for_owner()
+            left = incoming.message_at + idle - time.monotonic()
+        if left > 0:
+            owner.housekeeper.at(left, self._look_for_message, idle)
+        elif not owner.is_over():
+            owner.abort("idle")
 
     def _seconds_left(self, timeout: float) -> float:
         """Until the oldest unanswered ping is overdue; for ever when there is none."""

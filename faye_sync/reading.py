@@ -81,7 +81,7 @@ class ReadingSide(Delivery):
         is_first = self._style is not Style.BLOCKING
         if is_first:
             self._choose(Style.BLOCKING)
-        link = self._link or self._open()
+        link = self._source or self._source_when_open(timeout)
         if link is None:
             self._replay()
             raise self._refusal_error()
@@ -139,19 +139,19 @@ class ReadingSide(Delivery):
                 thread could be started; then the peer gets 1011.
         """
         style = Style.CALLBACK if function is None else Style.BLOCKING
-        link = self._begin(style, "start()")
-        if link is None:
+        if not self._begin(style, "start()"):
             return self
         try:
             if function is None:
-                self._run_reader(lambda: self._serve(link))
+                self._run_reader(self._serve)
             else:
-                self._starter, self._receiver = link.world.current(), None
-                self._run_reader(lambda: self._talk(link, function))
+                self._starter, self._receiver = self._world().current(), None
+                self._run_reader(lambda: self._talk(function))
         except RuntimeError:
             # No thread could be started, so nobody will ever read.
-            link.close(1011, "")
-            link.disown()
+            self._close(1011)
+            if self._link is not None:
+                self._link.disown()
             self._finish()
             raise
         return self
@@ -162,9 +162,8 @@ class ReadingSide(Delivery):
         Raises:
             RuntimeError: Started already, or receive() is in use.
         """
-        link = self._begin(Style.CALLBACK, "run()")
-        if link is not None:
-            call_home(link.world, lambda: self._serve(link))
+        if self._begin(Style.CALLBACK, "run()"):
+            call_home(self._world(), self._serve)
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end of what start() began; without a start, like wait_closed().
@@ -181,10 +180,11 @@ class ReadingSide(Delivery):
             RuntimeError: Called in a listener, which would wait for itself.
         """
         self._refuse_in_listener("join()")
-        finished, link = self._finished, self._link
-        if finished is None or link is None:
+        finished = self._finished
+        if finished is None:
             return self.wait_closed(timeout)
-        return link.is_abandoned or call_home(link.world, lambda: finished.wait(timeout))
+        is_abandoned = self._link is not None and self._link.is_abandoned
+        return is_abandoned or call_home(self._world(), lambda: finished.wait(timeout))
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the connection is closed; reading goes on meanwhile. Safe from any thread.
@@ -199,6 +199,11 @@ class ReadingSide(Delivery):
         if link is None:
             self._replay()
             return self._is_refused()
+        return self._wait_for_end(link, timeout)
+
+    # --- beneath ----------------------------------------------------------------------------------
+
+    def _wait_for_end(self, link: Link, timeout: float | None) -> bool:
         if link.final is None and self._is_reader(link):
             link.leave()
         is_closed = link.final is not None or call_home(
@@ -208,27 +213,32 @@ class ReadingSide(Delivery):
             self._dispatch_rest(link)
         return is_closed
 
-    # --- beneath ----------------------------------------------------------------------------------
-
     def _is_refused(self) -> bool:
         return False
 
-    def _begin(self, style: Style, call: str) -> Link | None:
-        """Claim the reading for one start() or run(), and open the connection."""
+    def _begin(self, style: Style, call: str) -> bool:
+        """Claim the reading for one start() or run(), and open the connection; False if refused."""
         if not self._begun_lock.acquire(False):
             raise RuntimeError(f"this connection was started already, so {call} comes too late")
         try:
             self._choose(style)
-            link = self._open()
+            is_open = self._open_for_reader()
         except BaseException:
             self._begun_lock.release()
             raise
         self._is_started = True
-        if link is None:
-            self._replay()
+        if is_open:
+            self._finished = self._world().event()
         else:
-            self._finished = link.world.event()
-        return link
+            self._replay()
+        return is_open
+
+    def _open_for_reader(self) -> bool:
+        """Do what is to be done before a reading thread begins; False when there is none to be."""
+        return self._open() is not None
+
+    def _source_when_open(self, timeout: float | None) -> Link | None:  # noqa: ARG002  # for clients
+        return self._open()
 
     @staticmethod
     def _second_receiver_error(link: Link) -> Exception:
@@ -279,11 +289,16 @@ class ReadingSide(Delivery):
                 self._replay_anew(link)
             if type(event) is MessageEvent:
                 return event.data
-            if event is not None:
-                self._deliver_in_place(link, event)
-            elif deadline is not None and time.monotonic() >= deadline:
-                raise TimeoutError(f"no message came within the timeout of {timeout} s")
-            if event is not None and event is link.final:
+            if event is None:
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise TimeoutError(f"no message came within the timeout of {timeout} s")
+                continue
+            following = self._following(link, deadline) if event is link.final else None
+            if following is not None:
+                link = following
+                continue
+            self._deliver_in_place(link, event)
+            if event is link.final:
                 raise link.closing_error()
 
     def _is_reader(self, link: Link) -> bool:

@@ -8,6 +8,7 @@ so that a busy listener does not keep pings from being answered."""
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -45,6 +46,11 @@ class Incoming:
         self.inbox: deque[Event] = deque()
         # Counts receipts; the only thing the hot path does for housekeeping.
         self.turn = 0
+        # When the last message came (clock time), where somebody wants to know.
+        self.notes_time = False
+        self.message_at = 0.0
+        # Octets that messages of an earlier connection take, for the same owner.
+        self.carried = 0
         self.is_discarding = False
         self.is_paused = False
         # Something else than octets waits for the owner; whoever acts on it lowers the flag.
@@ -54,10 +60,14 @@ class Incoming:
     def is_full(self) -> bool:
         """True when so much waits for the owner that reading has to stop."""
         mark = PAUSED_MARK if self.is_paused else self._max_queue
-        if self._unread_octets <= mark or self.is_discarding:
+        if self._unread_octets + self.carried <= mark or self.is_discarding:
             return False
-        self._unread_octets = sum(map(_cost, list(self.inbox)))
-        return self._unread_octets > mark
+        self._unread_octets = self.cost()
+        return self._unread_octets + self.carried > mark
+
+    def cost(self) -> int:
+        """Add up the octets that wait for the owner."""
+        return sum(map(_cost, list(self.inbox)))
 
     def read(self, timeout: float | None = None, *, wakeable: bool = False) -> bool:
         """Wait for octets and sort what they amount to; for the owner.
@@ -102,7 +112,10 @@ class Incoming:
         for event in receiving.events():
             if type(event) is not MessageEvent:
                 self._sort(event)
-            elif not self.is_discarding:
+                continue
+            if self.notes_time:
+                self.message_at = time.monotonic()
+            if not self.is_discarding:
                 self.inbox.append(event)
 
     def wake(self) -> None:

@@ -14,6 +14,7 @@ _SECONDS = {
     "send_timeout": True,
     "close_timeout": True,
     "linger": True,
+    "idle": False,
 }
 
 
@@ -28,6 +29,7 @@ class Terms:
         close_timeout: Seconds that the peer has to answer a close; None for ever.
         max_queue: Octets that may wait unsent, and again unread.
         linger: Seconds that a process whose time is over goes on for it; None for ever.
+        idle: Seconds without a message after which it counts as dead; None for ever.
 
     Raises:
         ConfigurationError: One of them cannot work.
@@ -39,10 +41,11 @@ class Terms:
     close_timeout: float | None = 10.0
     max_queue: int = 2**24
     linger: float | None = 0.0
+    idle: float | None = None
 
     def __post_init__(self) -> None:
         for name, may_be_zero in _SECONDS.items():
-            _check_seconds(name, getattr(self, name), may_be_zero=may_be_zero)
+            check_seconds(name, getattr(self, name), may_be_zero=may_be_zero)
         check_octets("max_queue", self.max_queue)
 
 
@@ -56,7 +59,12 @@ def check_octets(name: str, value: object) -> None:
         raise ConfigurationError(f"{name} must be a positive int of octets, got {value!r}")
 
 
-def _check_seconds(name: str, value: object, *, may_be_zero: bool) -> None:
+def check_seconds(name: str, value: object, *, may_be_zero: bool) -> None:
+    """Refuse a span of time that is none.
+
+    Raises:
+        ConfigurationError: It is neither seconds nor None.
+    """
     if value is None:
         return
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)

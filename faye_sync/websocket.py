@@ -18,7 +18,7 @@ from werkzeug.wsgi import get_current_url
 from faye_sync.call_end import watch_call
 from faye_sync.concurrency import reentrant_lock
 from faye_sync.connection import Connection
-from faye_sync.driver.handshake import Refusal, check_headers, is_websocket, refusal
+from faye_sync.driver.handshake import Refusal, check_headers, is_websocket, pairs_of, refusal
 from faye_sync.driver.versions import server_driver
 from faye_sync.environ import environ_of
 from faye_sync.errors import ConfigurationError, ConnectionClosed
@@ -107,7 +107,7 @@ class WebSocket(Connection):
             self._driver = server_driver(
                 self.environ,
                 protocols=() if protocols is None else protocols,
-                headers=_pairs(headers),
+                headers=pairs_of(headers),
                 max_length=max_length,
             )
             self._found = find(self.environ)
@@ -160,7 +160,7 @@ class WebSocket(Connection):
         """
         if not 400 <= status <= 599:
             raise ConfigurationError(f"a refusal has a status of 400 to 599, got {status}")
-        refused = Refusal(status, body, check_headers(_pairs(headers)))
+        refused = Refusal(status, body, check_headers(pairs_of(headers)))
         with self._accept_lock:
             if self._link is not None:
                 raise RuntimeError("the 101 was sent already; close(code, reason) ends it now")
@@ -268,7 +268,7 @@ class WebSocket(Connection):
             self.wait_closed()
         return self._answer
 
-    def _open(self) -> Link | None:
+    def _open(self, timeout: float | None = None) -> Link | None:  # noqa: ARG002  # whoever opens is quick
         if self._link is None and self._answer is None:
             with self._accept_lock:
                 self._accept_once()
@@ -343,7 +343,7 @@ class WebSocket(Connection):
         if self._is_told_closed:
             self._finish()
         else:
-            link.world.spawn(f"faye-sync-{self.id}-end", lambda: self._tell_of_end(link))
+            link.world.spawn(f"faye-sync-{self.id}-end", self._tell_of_end)
 
     def _warn_of_end(self) -> None:
         if self._unless_closed == 1011:
@@ -353,14 +353,6 @@ class WebSocket(Connection):
                 self.id,
                 self.environ.get("PATH_INFO", ""),
             )
-
-
-def _pairs(headers: HeaderPairs | None) -> tuple[tuple[str, str], ...]:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
-    try:
-        return tuple((name, value) for name, value in pairs)
-    except (TypeError, ValueError):
-        raise ConfigurationError(f"headers must be a mapping or pairs, got {headers!r}") from None
 
 
 def _checked_detach(detach: object) -> bool | None:

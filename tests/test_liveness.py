@@ -8,6 +8,7 @@ import pytest
 
 from faye_sync import liveness
 from faye_sync.liveness import AWAITED, Liveness
+from faye_sync.terms import Terms
 
 TIMEOUT = 3.0  # seconds
 
@@ -59,7 +60,7 @@ def owner(clock):
 
 
 def test_a_peer_that_is_silent_is_dropped_its_timeout_after_the_first_ping(clock, owner):
-    Liveness(owner, 1.0, TIMEOUT).begin()
+    Liveness(owner, Terms(ping=1.0, pong_timeout=TIMEOUT)).begin()
     clock.advance(1.0 + TIMEOUT - 0.01)
     assert not owner.ended
     clock.advance(0.02)
@@ -67,7 +68,7 @@ def test_a_peer_that_is_silent_is_dropped_its_timeout_after_the_first_ping(clock
 
 
 def test_the_first_ping_after_the_last_octet_counts(clock, owner):
-    Liveness(owner, 1.0, TIMEOUT).begin()
+    Liveness(owner, Terms(ping=1.0, pong_timeout=TIMEOUT)).begin()
     clock.advance(1.5)
     owner.incoming.turn += 1  # the first pong; the ping at 2 s is the first without an answer
     clock.advance(0.5 + TIMEOUT - 0.01)
@@ -77,7 +78,7 @@ def test_the_first_ping_after_the_last_octet_counts(clock, owner):
 
 
 def test_any_octet_is_life(clock, owner):
-    Liveness(owner, 1.0, TIMEOUT).begin()
+    Liveness(owner, Terms(ping=1.0, pong_timeout=TIMEOUT)).begin()
     for _ in range(50):
         clock.advance(TIMEOUT - 0.1)
         owner.incoming.turn += 1
@@ -89,14 +90,14 @@ def test_octets_that_lie_in_the_kernel_are_life_too(clock, owner):
         owner.incoming.turn += 1
 
     owner.read_for_owner = read
-    Liveness(owner, 1.0, TIMEOUT).begin()
+    Liveness(owner, Terms(ping=1.0, pong_timeout=TIMEOUT)).begin()
     clock.advance(20)
     assert not owner.ended
 
 
 def test_while_the_inbox_is_full_nobody_is_dropped_and_one_look_is_planned_at_a_time(clock, owner):
     owner.incoming.is_full = True
-    Liveness(owner, 0.5, TIMEOUT).begin()
+    Liveness(owner, Terms(ping=0.5, pong_timeout=TIMEOUT)).begin()
     clock.advance(60)
     assert not owner.ended
     assert len(clock.planned) == 2  # the next ping, and one look
@@ -106,13 +107,13 @@ def test_while_the_inbox_is_full_nobody_is_dropped_and_one_look_is_planned_at_a_
 
 
 def test_without_a_pong_timeout_nobody_is_dropped(clock, owner):
-    Liveness(owner, 1.0, None).begin()
+    Liveness(owner, Terms(ping=1.0, pong_timeout=None)).begin()
     clock.advance(1000)
     assert not owner.ended
 
 
 def test_pings_that_are_never_answered_are_forgotten(owner):
-    pings = Liveness(owner, None, None)
+    pings = Liveness(owner, Terms(ping=None, pong_timeout=None))
     for number in range(AWAITED + 10):
         pings.ping(b"%d" % number, print)
     assert pings.answered(b"0") is None

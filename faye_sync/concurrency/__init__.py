@@ -13,7 +13,7 @@ from faye_sync.concurrency.greenlets import gevent_hub
 from faye_sync.concurrency.locks import NO_WAIT, WAIT, at_most, leaf_lock, reentrant_lock
 from faye_sync.concurrency.main import main_thread_check
 from faye_sync.concurrency.threads import THREADS
-from faye_sync.concurrency.worlds import blocking, call_home, world_of
+from faye_sync.concurrency.worlds import blocking, call_home, world_here, world_of
 
 __all__ = [
     "NO_WAIT",
@@ -29,5 +29,6 @@ __all__ = [
     "leaf_lock",
     "main_thread_check",
     "reentrant_lock",
+    "world_here",
     "world_of",
 ]

@@ -14,6 +14,7 @@ from typing import Any
 from faye_sync.concurrency.base import Event, Lock
 from faye_sync.concurrency.greenlets import GREENLET_SLICE
 from faye_sync.concurrency.locks import original
+from faye_sync.concurrency.main import main_thread_check
 from faye_sync.concurrency.threads import THREADS
 from faye_sync.readiness import LONGEST, EpollPoller, Poller
 
@@ -30,6 +31,18 @@ def hub_of_this_thread() -> Any:
     """Return the hub that runs in this thread, or None; eventlet's get_hub() would make one."""
     hubs = sys.modules.get("eventlet.hubs")
     return None if hubs is None else getattr(hubs._threadlocal, "hub", None)
+
+
+def eventlet_hub_here() -> Any:
+    """Return the hub of this thread; None where there is none and none is to be."""
+    patcher = sys.modules.get("eventlet.patcher")
+    hub = hub_of_this_thread()
+    is_patched = patcher is not None and patcher.is_monkey_patched("socket")
+    if hub is None and is_patched and main_thread_check()():
+        from eventlet.hubs import get_hub
+
+        return get_hub()
+    return hub
 
 
 class Wait:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 
 from faye_sync.concurrency.base import Event, Lock
 from faye_sync.concurrency.locks import original
+from faye_sync.concurrency.main import main_thread_check
 from faye_sync.readiness import EpollPoller, Poller, PollPoller
 
 # What gevent's io watchers call them.
@@ -186,3 +188,20 @@ def gevent_hub() -> Any:
     import gevent
 
     return gevent.get_hub()
+
+
+def gevent_hub_here() -> Any:
+    """Return the hub of this thread; None where there is none and none is to be.
+
+    In a patched process the main thread gets one by whatever it waits for first. Its
+    other threads are real ones: those that threading makes there are greenlets."""
+    monkey = sys.modules.get("gevent.monkey")
+    if "gevent" not in sys.modules:
+        return None
+    from gevent._hub_local import get_hub_if_exists
+
+    hub = get_hub_if_exists()
+    is_patched = monkey is not None and monkey.is_module_patched("socket")
+    if hub is None and is_patched and main_thread_check()():
+        return gevent_hub()
+    return hub

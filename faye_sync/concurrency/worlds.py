@@ -7,8 +7,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from faye_sync.concurrency.base import Concurrency
-from faye_sync.concurrency.eventlets import Greenthreads, hub_of_this_thread, is_green
-from faye_sync.concurrency.greenlets import Greenlets
+from faye_sync.concurrency.eventlets import (
+    Greenthreads,
+    eventlet_hub_here,
+    hub_of_this_thread,
+    is_green,
+)
+from faye_sync.concurrency.greenlets import Greenlets, gevent_hub_here
 from faye_sync.concurrency.locks import original
 from faye_sync.concurrency.threads import THREADS, ThreadEvent
 
@@ -36,8 +41,24 @@ def world_of(sock: object) -> Concurrency:
         kind, hub = Greenlets, getattr(sock, "hub", None)
         if getattr(hub, "thread_ident", None) != ident:
             hub = None
-    if hub is None:
-        return THREADS
+    return THREADS if hub is None else _world_on(hub, kind, ident)
+
+
+def world_here() -> Concurrency:
+    """Choose threads or greenlets for a connection that this thread opens.
+
+    Returns:
+        The greenlets of this thread's hub when it has one, or would get one by the
+        next thing it waits for; else threads.
+    """
+    ident = original("_thread", "get_ident")()
+    for kind, hub in ((Greenlets, gevent_hub_here()), (Greenthreads, eventlet_hub_here())):
+        if hub is not None:
+            return _world_on(hub, kind, ident)
+    return THREADS
+
+
+def _world_on(hub: Any, kind: type[Greenlets | Greenthreads], ident: int) -> Concurrency:
     world = _worlds.get(ident)
     if world is None or world.hub is not hub:
         world = _worlds[ident] = kind(hub)

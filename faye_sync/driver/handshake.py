@@ -33,6 +33,9 @@ _NGINX = (
 _ADVICE = (("Sec-WebSocket-Version", VERSION),)
 
 
+Pairs = tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why a request opens no WebSocket, and how to say so in HTTP.
@@ -251,6 +254,25 @@ def check_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], 
     for name, value in pairs:
         _check_header(name, value)
     return pairs
+
+
+def pairs_of(headers: Any) -> Pairs:
+    """Read headers given as a mapping or as pairs.
+
+    Args:
+        headers: Either, or None.
+
+    Returns:
+        The pairs.
+
+    Raises:
+        ConfigurationError: They are neither.
+    """
+    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+    try:
+        return tuple((name, value) for name, value in pairs)
+    except (TypeError, ValueError):
+        raise ConfigurationError(f"headers must be a mapping or pairs, got {headers!r}") from None
 
 
 def _check_header(name: object, value: object) -> None:

@@ -92,7 +92,7 @@ def connect(host: str, port: int, net: Net, attempt: Attempt) -> PlainSocket:
     """
     if net.unix_path is not None:
         attempt.phase = f"connecting to {os.fsdecode(net.unix_path)}"
-        return _Race([Address(socket.AF_UNIX, net.unix_path)], {}, net, attempt).run()
+        return Race([Address(socket.AF_UNIX, net.unix_path)], {}, net, attempt).run()
     addresses = look_up(host, port, net.family, attempt)
     if net.source_address is not None:
         sources = _sources(*net.source_address, net.family, attempt)
@@ -100,10 +100,10 @@ def connect(host: str, port: int, net: Net, attempt: Attempt) -> PlainSocket:
     else:
         sources = {}
     attempt.phase = f"connecting to {host} port {port}"
-    return _Race(addresses, sources, net, attempt).run()
+    return Race(addresses, sources, net, attempt).run()
 
 
-class _Race:
+class Race:
     """Addresses tried one after the other, and beside each other where they are slow."""
 
     def __init__(

@@ -310,6 +310,9 @@ class MemoryTlsStream(RecordStream):
             return
         try:
             self._flush()
+        except SSLError:
+            # The layer beneath has ended, so there is nobody to answer.
+            return
         except OSError as error:
             self.error = self.error or error
 

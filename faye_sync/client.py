@@ -1,0 +1,332 @@
+"""Client: a WebSocket from its other end, for programs without an event loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import requests
+from werkzeug.datastructures import Headers
+
+from faye_sync.concurrency import call_home
+from faye_sync.driver.frames import check_close
+from faye_sync.driver.handshake import Pairs, check_subprotocols, pairs_of
+from faye_sync.driver.hybi import HybiClient
+from faye_sync.errors import ConfigurationError, ConnectionClosed
+from faye_sync.event_target import NAMES, Attribute
+from faye_sync.events import CloseEvent, ReconnectEvent
+from faye_sync.link import Link
+from faye_sync.outage import Outage
+from faye_sync.reconnect import Reconnect
+from faye_sync.redialing import Redialing
+from faye_sync.terms import Terms, check_octets, check_seconds
+from faye_sync.transport.adapter import Opened
+from faye_sync.transport.attempt import Attempt
+from faye_sync.transport.stream import remote_address
+from faye_sync.transport.upgrade import Wayfinder, check_request_headers, check_url
+
+C = TypeVar("C", bound="Client")
+
+HeaderPairs = Mapping[str, str] | Iterable[tuple[str, str]]
+
+# What the peer, or we, close with when nothing is amiss.
+NORMAL = frozenset((1000, 1001))
+
+
+class Client(Redialing):
+    """The client's end of a WebSocket connection.
+
+    Dials when it is first used, not in its constructor. Used by receive() and
+    iteration in the caller's thread, or by listeners with run(), or start()
+    for a reading thread of the library's own.
+
+    Args:
+        url: With ws or wss; or a callable that returns one, asked before every attempt.
+        protocols: Subprotocols to offer, the liked ones first.
+        headers: More headers for the request, a mapping or pairs; or a callable, as for url.
+        max_length: Octets of the largest message taken.
+        session: Its cookies, auth, headers, proxies, verify and cert apply, and
+            cookies of the answer go into it; None for the rules of requests.get().
+        auth: As requests takes it; before that of the session and of the URL.
+        proxy: An origin (http, https, socks4, socks4a, socks5, socks5h), or a
+            mapping of origin, headers and tls; False for none, None for the
+            session's and the environment's.
+        tls: An ssl.SSLContext, or a mapping of ca, cert, key, password,
+            server_hostname and verify; None for the session's rules.
+        ca: Short for tls={"ca": ca}.
+        net: A mapping of source_address, socket_options, family and unix_path.
+        ping: Seconds between keepalive pings; None for none.
+        pong_timeout: Seconds without an octet after a ping until the peer
+            counts as dead; None for never.
+        open_timeout: Seconds for look-up, TCP, proxy, TLS, redirects and
+            handshake together; None for ever.
+        send_timeout: Seconds that a send may wait for the peer; None for ever.
+        close_timeout: Seconds that a peer has to answer a close; None for ever.
+        max_queue: Octets that may wait unsent, and again unread.
+        reconnect: When to dial again; None for never.
+
+    Raises:
+        ConfigurationError: An option cannot work; nothing was sent.
+    """
+
+    onreconnect = Attribute(ReconnectEvent.type)
+    _names = (*NAMES, ReconnectEvent.type)
+
+    def __init__(
+        self,
+        url: str | Callable[[], str],
+        protocols: str | Iterable[str] | None = (),
+        *,
+        headers: HeaderPairs | Callable[[], HeaderPairs] | None = None,
+        max_length: int = 2**26 - 1,
+        session: requests.Session | None = None,
+        auth: Any = None,
+        proxy: Any = None,
+        tls: Any = None,
+        ca: Any = None,
+        net: Mapping[str, Any] | None = None,
+        ping: float | None = 20.0,
+        pong_timeout: float | None = 20.0,
+        open_timeout: float | None = 10.0,
+        send_timeout: float | None = 30.0,
+        close_timeout: float | None = 10.0,
+        max_queue: int = 2**24,
+        reconnect: Reconnect | None = None,
+    ) -> None:
+        idle = _checked_policy(reconnect)
+        terms = Terms(ping, pong_timeout, send_timeout, close_timeout, max_queue, idle=idle)
+        super().__init__(terms, reconnect, open_timeout)
+        check_octets("max_length", max_length)
+        check_seconds("open_timeout", open_timeout, may_be_zero=False)
+        self._max_length = max_length
+        self._asked_url = url if callable(url) else check_url(url)
+        self._asked_headers = headers if callable(headers) else _checked_headers(headers)
+        self._protocols = check_subprotocols(() if protocols is None else protocols)
+        self._ways = Wayfinder(session=session, auth=auth, proxy=proxy, tls=tls, ca=ca, net=net)
+        self._url = "" if callable(url) else url
+        self._opened: Opened | None = None
+        self._driver: HybiClient | None = None
+        self._remote_address: Any = None
+
+    # --- opening ------------------------------------------------------------------------------------
+
+    def connect(self: C) -> C:
+        """Perform the handshake; does nothing when open. Safe from any thread.
+
+        With a Reconnect, waits through its attempts. One that failed may be
+        repeated.
+
+        Returns:
+            The client.
+
+        Raises:
+            HandshakeError: The server did not open it; a ProxyError: the proxy.
+            OSError: The network, or TLS, as it says.
+            TimeoutError: open_timeout passed.
+            ConnectionClosed: It is closed, or was while it dialed.
+            ConfigurationError: What url, headers, session or auth gave cannot work.
+        """
+        if self._open_within(None) is None:
+            raise self._refusal_error()
+        return self
+
+    def reconnect(self) -> None:
+        """Drop the connection and dial again; during an outage, dial now. Returns at once.
+
+        Does nothing before the first attempt, nor once closed. Safe from any thread.
+        """
+        with self._dial_lock:
+            link, outage = self._link, self._outage
+            if self._close_with is not None:
+                return
+            self._dropped = link
+        if link is not None:
+            link.close(1001, "")
+            link.abort("local")
+        elif outage is not None:
+            outage.is_urgent = True
+            outage.hurry()
+
+    def __enter__(self: C) -> C:
+        """Open the connection, as connect() does.
+
+        Returns:
+            The client.
+        """
+        return self.connect()
+
+    def __iter__(self) -> Iterator[str | bytes]:
+        """Yield messages until the connection closes with 1000 or 1001.
+
+        Raises:
+            ConnectionClosed: It closed with anything else.
+            RuntimeError: As for receive(), and on the thread that called
+                start(function), which reads already.
+            OSError: As connect() raises it, where this dials.
+        """
+        self._refuse_second_reader()
+        while True:
+            try:
+                message = self.receive()
+            except ConnectionClosed as closed:
+                if closed.code in NORMAL:
+                    return
+                raise
+            yield message
+
+    # --- closing ------------------------------------------------------------------------------------
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Begin to close; returns at once, and does nothing the second time.
+
+        As for a server's connection; one that is being opened is called off,
+        and none is opened from now on.
+
+        Args:
+            code: 1000, 1001, 1003, 1007 to 1014 or 3000 to 4999.
+            reason: At most 123 octets of UTF-8.
+
+        Raises:
+            ValueError: code or reason is not allowed on the wire.
+        """
+        check_close(code, reason)
+        with self._dial_lock:
+            if self._close_with is not None:
+                return
+            self._close_with = code, reason
+            link, outage = self._link, self._outage
+            if link is None and outage is None and self._final is None:
+                self._final = CloseEvent(code, reason, False, "local")
+        if link is not None:
+            link.close(code, reason)
+        elif outage is not None:
+            if outage.fresh is not None:
+                outage.fresh.close(code, reason)
+            outage.call_off()
+        elif self._final is not None and not self._is_told_closed:
+            self._is_told_closed = True
+            self._dispatch(self._final)
+
+    def wait_closed(self, timeout: float | None = None) -> bool:
+        """Wait until the connection is closed and none follows; reading goes on meanwhile.
+
+        Safe from any thread.
+
+        Args:
+            timeout: Seconds to wait; None waits for ever, 0 only looks.
+
+        Returns:
+            True once closed, False when the time is over or nothing was opened.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            link, outage = self._link, self._outage
+            if link is not None:
+                if not self._wait_for_end(link, left):
+                    return False
+                if not self._is_followed(link):
+                    return True
+            elif outage is None:
+                self._replay()
+                return self._is_refused()
+            elif not self._wait_for_outcome(outage, left):
+                return False
+
+    # --- for all connections to come ------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Hand out no more messages to listeners until resume(), before the first one too.
+
+        As for a server's connection; one that is lost meanwhile is opened again
+        when it is resumed. Safe from any thread."""
+        with self._pause_lock:
+            if self._resumed is None:
+                self._resumed = self._world().event()
+            if self._link is not None:
+                self._link.incoming.is_paused = True
+
+    def discard(self) -> None:
+        """Read and drop messages from now on, for a connection that only sends.
+
+        Safe from any thread."""
+        self._is_discarding = True
+        if self._link is not None:
+            self._link.discard()
+
+    # --- what can be asked ----------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """The URL that was last asked for, without a fragment; redirects do not change it."""
+        return self._url
+
+    @property
+    def headers(self) -> Headers:
+        """The headers of the 101; empty before."""
+        return Headers() if self._opened is None else self._opened.head.headers()
+
+    @property
+    def status_code(self) -> int | None:
+        """101 once the handshake is done; before, that of the refusal, or None."""
+        if self._opened is not None:
+            return self._opened.head.status
+        return getattr(self._failure, "status_code", None)
+
+    @property
+    def protocol(self) -> str:
+        """The subprotocol agreed on, or an empty string."""
+        return "" if self._driver is None else self._driver.protocol
+
+    @property
+    def remote_address(self) -> Any:
+        """The address of the server, or of the proxy, as getpeername gives it; None before."""
+        return self._remote_address
+
+    # --- beneath --------------------------------------------------------------------------------------
+
+    def _dial(self, attempt: Attempt) -> Link:
+        self._url = check_url(self._asked_url() if callable(self._asked_url) else self._asked_url)
+        asked = self._asked_headers
+        headers = _checked_headers(asked()) if callable(asked) else asked
+        driver = HybiClient(protocols=self._protocols, max_length=self._max_length)
+        opened = self._ways.upgrade(self._url, headers, driver, attempt)
+        try:
+            stream = opened.route.stream(attempt.world)
+            driver.start()
+            link = Link(stream, driver, attempt.world, self._terms, self._listens)
+        except BaseException:
+            opened.route.close()
+            raise
+        try:
+            link.begin(opened.early)
+        except BaseException:
+            link.give_up()
+            raise
+        self._opened, self._driver = opened, driver
+        self._remote_address = remote_address(opened.route.sock)
+        return link
+
+    def _wait_for_outcome(self, outage: Outage, timeout: float | None) -> bool:
+        if outage.is_here():
+            raise RuntimeError("wait_closed() inside a listener would wait for itself")
+        if self._is_for_reader() and self._is_dispatching_here():
+            # Nobody else dials in callback style.
+            if self._take(outage):
+                self._end(outage)
+            return True
+        return call_home(outage.world, lambda: outage.decided.wait(timeout))
+
+
+def _checked_policy(policy: object) -> float | None:
+    """Refuse what is no Reconnect; returns its idle."""
+    if policy is None:
+        return None
+    if not isinstance(policy, Reconnect):
+        raise ConfigurationError(f"reconnect must be a Reconnect or None, got {policy!r}")
+    return policy.idle
+
+
+def _checked_headers(headers: Any) -> Pairs:
+    return check_request_headers(pairs_of(headers))

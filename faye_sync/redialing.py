@@ -1,0 +1,434 @@
+"""A connection that is opened from this side, and opened again where that was asked for.
+
+There is a link, or an outage, or neither: before the first and after the last.
+Whoever needs a connection joins the outage; one thread takes it and dials. In
+callback style that is the reading thread, in blocking style whoever was first,
+or a thread of the outage's own where attempts may follow each other for long."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from abc import abstractmethod
+from collections import deque
+
+from faye_sync.concurrency import Concurrency, call_home, reentrant_lock, world_here
+from faye_sync.connection import Connection
+from faye_sync.delivery import exit_code
+from faye_sync.driver.frames import cut_reason
+from faye_sync.errors import ConnectionClosed, HandshakeError, ProxyError
+from faye_sync.events import CloseEvent, ErrorEvent, Event, ReconnectEvent
+from faye_sync.link import Link
+from faye_sync.outage import Outage
+from faye_sync.reading import Style
+from faye_sync.reconnect import Reconnect
+from faye_sync.sending import Command
+from faye_sync.shutdown import hold
+from faye_sync.terms import Terms
+from faye_sync.transport.attempt import Attempt, CalledOff
+
+logger = logging.getLogger("faye_sync")
+
+# Whoever closes so has had enough, and wants no other connection.
+_FINAL_CAUSES = frozenset(("local", "shutdown"))
+
+
+class Redialing(Connection):
+    """The succession of a client's links. Every method is safe from any thread."""
+
+    def __init__(self, terms: Terms, policy: Reconnect | None, open_timeout: float | None) -> None:
+        super().__init__(terms)
+        self._policy = policy
+        self._open_timeout = open_timeout
+        self._home: Concurrency | None = None
+        # Guards the steps between link, outage and end; reentrant, for signal handlers that close.
+        self._dial_lock = reentrant_lock()
+        self._outage: Outage | None = None
+        # The links with something to hand out, in order; the last may be the present one.
+        self._sources: deque[Link] = deque()
+        self._close_with: tuple[int, str] | None = None
+        # The end that no link tells of.
+        self._final: CloseEvent | None = None
+        self._failure: Exception | None = None
+        self._is_discarding = False
+        # A link that was dropped in order to have another.
+        self._dropped: Link | None = None
+        self._failed_attempts = 0
+        self._waits = 0
+        self._stable_since = 0.0
+        self._process = os.getpid()
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where to."""
+
+    @abstractmethod
+    def _dial(self, attempt: Attempt) -> Link:
+        """Open a link that has begun; all waits by the attempt."""
+
+    # --- what there is now ------------------------------------------------------------------------
+
+    def _open(self, timeout: float | None = None) -> Link | None:
+        link = self._link
+        outage = None if link is not None else self._join_outage()
+        if outage is None:
+            return self._link
+        if outage.is_here():
+            return outage.fresh
+        if self._style is Style.CALLBACK and self._is_dispatching_here():
+            # The reading thread is the one to dial, and it is in a listener.
+            return None
+        self._work_on(outage)
+        return self._outcome(outage, self._terms.send_timeout if timeout is None else timeout)
+
+    def _link_now(self) -> Link | None:
+        outage = self._outage
+        return outage.fresh if outage is not None and outage.is_here() else self._link
+
+    def _join_outage(self) -> Outage | None:
+        """Return what is to be waited for; None when there is a link, or none to come."""
+        with self._dial_lock:
+            if self._link is not None or self._is_refused():
+                return None
+            if self._outage is None:
+                self._outage = Outage(self._find_home())
+            return self._outage
+
+    def _find_home(self) -> Concurrency:
+        if self._home is None:
+            self._home = world_here()
+        return self._home
+
+    def _world(self) -> Concurrency:
+        return self._find_home()
+
+    def _is_dispatching_here(self) -> bool:
+        return self._dispatching is not None and self._dispatching == self._world().current()
+
+    def _outcome(self, outage: Outage, timeout: float | None) -> Link | None:
+        """Wait for the end of an outage: another link, or None in callback style."""
+        if os.getpid() != self._process:
+            # A forked child: the thread that dials is the parent's.
+            raise ConnectionClosed
+        if not call_home(outage.world, lambda: outage.decided.wait(timeout)):
+            raise TimeoutError(f"there was no connection within {timeout} s")
+        if outage.error is None:
+            return outage.link
+        if self._style is Style.CALLBACK:
+            return None
+        raise outage.error
+
+    # --- sending across links -----------------------------------------------------------------------
+
+    def _send(self, link: Link, commands: list[Command], timeout: float | None) -> bool:
+        if self._policy is None:
+            return super()._send(link, commands, timeout)
+        timeout = self._terms.send_timeout if timeout is None else timeout
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._transmit(link, commands, timeout):
+            # Of several messages the lost connection may have taken some.
+            if len(commands) > 1 or not self._is_followed(link):
+                return self._not_sent(link)
+            timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+            following = self._open(timeout)
+            if following is None:
+                return self._not_sent(None)
+            link, commands = following, _for_link(following, commands)
+        return True
+
+    # --- reading across links -----------------------------------------------------------------------
+
+    def _open_for_reader(self) -> bool:
+        self._find_home()
+        return not self._is_refused()
+
+    def _reader_link(self) -> Link | None:
+        while True:
+            outage = self._join_outage()
+            if self._source is not None or outage is None:
+                return self._source
+            if self._take(outage):
+                self._end(outage)
+            else:
+                outage.decided.wait()
+
+    def _source_when_open(self, timeout: float | None) -> Link | None:
+        if self._policy is None:
+            # Bounded by open_timeout, in the caller's own thread.
+            timeout = None
+        link = self._open_within(timeout)
+        return self._source or link
+
+    def _open_within(self, timeout: float | None) -> Link | None:
+        outage = None if self._link is not None else self._join_outage()
+        if outage is None:
+            return self._link
+        if outage.is_here():
+            raise RuntimeError("receive() inside a listener would wait for itself")
+        self._work_on(outage)
+        return self._outcome(outage, timeout)
+
+    def _following(self, link: Link, deadline: float | None = None) -> Link | None:
+        if not self._is_followed(link):
+            return None
+        with self._dial_lock:
+            if link in self._sources:
+                self._sources.remove(link)
+            self._find_source()
+        if self._source is not None:
+            return self._source
+        if self._style is Style.CALLBACK:
+            return self._reader_link()
+        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+        following = self._source_when_open(timeout)
+        if following is None:
+            raise self._refusal_error()
+        return following
+
+    def _find_source(self) -> None:
+        self._source = self._sources[0] if self._sources else None
+        if self._source is not None:
+            # What it waited behind has been handed out.
+            self._source.incoming.carried = 0
+
+    def _linked(self, link: Link) -> None:
+        for old in tuple(self._sources):
+            if not any(event is not old.final for event in tuple(old.incoming.inbox)):
+                self._sources.remove(old)
+        link.incoming.carried = sum(old.incoming.cost() for old in self._sources)
+        self._sources.append(link)
+        receiver = self._receiver
+        super()._linked(link)
+        if self._policy is not None:
+            # It was opened by a thread of the outage's own.
+            self._receiver = receiver
+        self._find_source()
+        hold(link)
+
+    # --- the end of a link ----------------------------------------------------------------------------
+
+    def _ended(self, link: Link) -> None:
+        is_followed = self._is_followed(link)
+        if not is_followed:
+            self.resume()
+        link.incoming.wake()
+        outage = self._outage
+        if is_followed and outage is not None and not self._is_for_reader():
+            self._spawn_dialer(outage)
+
+    def _is_followed(self, link: Link) -> bool:
+        """Decide, once, whether another link is to follow one that has ended."""
+        with self._dial_lock:
+            if self._link is not link:
+                return True
+            if not self._is_to_be_followed(link):
+                return False
+            self._link = None
+            is_dropped = self._dropped is link
+            self._outage = Outage(link.world, link.closing_error(), is_urgent=is_dropped)
+            if self._policy is not None and time.monotonic() >= self._stable_since:
+                self._waits = 0
+            return True
+
+    def _is_to_be_followed(self, link: Link) -> bool:
+        if link.is_abandoned or self._close_with is not None:
+            return False
+        if self._dropped is link:
+            return True
+        return self._policy is not None and link.closing_error().cause not in _FINAL_CAUSES
+
+    # --- dialing ----------------------------------------------------------------------------------
+
+    def _work_on(self, outage: Outage) -> None:
+        """Have the outage ended by somebody; returns at once where that may take long."""
+        if self._is_for_reader():
+            return
+        if self._policy is not None:
+            self._spawn_dialer(outage)
+        elif self._take(outage):
+            call_home(outage.world, lambda: self._end(outage))
+
+    def _is_for_reader(self) -> bool:
+        """Whether dialing is the business of the reading thread."""
+        return self._style is Style.CALLBACK and self._is_started
+
+    def _spawn_dialer(self, outage: Outage) -> None:
+        if not self._take(outage):
+            return
+        try:
+            outage.world.spawn(f"faye-sync-{self.id}-dial", lambda: self._end(outage))
+        except RuntimeError as error:
+            self._give_up(outage, error)
+
+    def _take(self, outage: Outage) -> bool:
+        with self._dial_lock:
+            is_free = not outage.is_taken
+            outage.is_taken = True
+        return is_free
+
+    def _end(self, outage: Outage) -> None:
+        """Dial until there is a link, or none will be."""
+        outage.dialer = outage.world.current()
+        try:
+            link = self._dial_on(outage)
+        except CalledOff:
+            code, reason = self._close_with or (1006, "")
+            self._give_up(outage, ConnectionClosed(code, reason, False, "local"))
+        except Exception as error:
+            self._give_up(outage, error)
+        except BaseException as error:
+            self._give_up(outage, ConnectionClosed(exit_code(type(error)), "", False, "local"))
+            raise
+        else:
+            self._publish(outage, link)
+
+    def _dial_on(self, outage: Outage) -> Link:
+        failure = outage.cause
+        while True:
+            if failure is not None:
+                self._pause_before_next(outage, failure)
+            try:
+                with outage.attempt(self._open_timeout) as attempt:
+                    return self._dial(attempt)
+            except CalledOff:
+                if outage.is_called_off:
+                    raise
+                # reconnect() wants the next one at once.
+                outage.is_urgent = True
+                failure = ConnectionClosed(1006, "", False, "local")
+            except Exception as error:
+                self._failed_attempts += 1
+                if not self._may_try_again(error):
+                    raise
+                failure = error
+
+    def _may_try_again(self, error: Exception) -> bool:
+        policy = self._policy
+        if policy is None or not policy.is_worth_it(error):
+            return False
+        return policy.max_attempts is None or self._failed_attempts < policy.max_attempts
+
+    def _pause_before_next(self, outage: Outage, failure: Exception) -> None:
+        self._waits += 1
+        delay = 0.0
+        if self._policy is not None and not outage.is_urgent:
+            delay = self._policy.wait(self._waits, failure)
+        outage.is_urgent = False
+        self._tell(ReconnectEvent(self._waits, delay, failure))
+        outage.rest(delay)
+
+    def _publish(self, outage: Outage, link: Link) -> None:
+        """Run the open listeners, then let everybody use the link."""
+        outage.fresh = link
+        self._carry_over(link)
+        try:
+            # The first event of a client's driver: its OpenEvent.
+            self._tell(link.incoming.inbox.popleft())
+        finally:
+            with self._dial_lock:
+                self._failed_attempts = 0
+                stable = 0.0 if self._policy is None else self._policy.stable
+                self._stable_since = time.monotonic() + stable
+                self._outage = None
+                self._linked(link)
+                outage.link, outage.dialer = link, None
+            outage.decided.set()
+            if self._close_with is not None:
+                link.close(*self._close_with)
+            if link.final is not None:
+                self._ended(link)
+
+    def _carry_over(self, link: Link) -> None:
+        """Have a new link behave as the user told the one before to."""
+        link.incoming.is_paused = self._resumed is not None
+        if self._is_discarding:
+            link.discard()
+
+    def _give_up(self, outage: Outage, error: Exception) -> None:
+        is_last = (
+            self._close_with is not None
+            or outage.cause is not None
+            or self._style is Style.CALLBACK
+            or self._is_started
+        )
+        try:
+            if is_last:
+                self._end_without_link(error)
+        finally:
+            with self._dial_lock:
+                outage.error = error if outage.cause is None else _for_receiver(error)
+                outage.dialer = self._outage = None
+            outage.decided.set()
+
+    def _end_without_link(self, error: Exception) -> None:
+        with self._dial_lock:
+            self._final = final = _final_event(error)
+            self._failure = None if final.cause == "local" else error
+        if self._failure is not None:
+            if not self._listens(ErrorEvent.type) and self._style is Style.CALLBACK:
+                logger.warning("Client %s: no connection to %s: %s", self.id, self.url, error)
+            self._tell(ErrorEvent(str(error), error))
+        self._is_told_closed = True
+        self._tell(final)
+
+    def _tell(self, event: Event) -> None:
+        """Run listeners on the thread that dials."""
+        outer, self._dispatching = self._dispatching, self._world().current()
+        try:
+            self._replay()
+            self._dispatch(event)
+        finally:
+            self._dispatching = outer
+
+    # --- the end ------------------------------------------------------------------------------------
+
+    def _close(self, code: int) -> None:
+        self.close(code)
+
+    def _is_refused(self) -> bool:
+        return self._final is not None
+
+    def _refusal_error(self) -> ConnectionClosed:
+        final = self._final
+        if final is None:
+            return ConnectionClosed()
+        error = ConnectionClosed(final.code, final.reason, False, final.cause)
+        error.__cause__ = self._failure
+        return error
+
+    def _not_sent(self, link: Link | None) -> bool:
+        if self._style is Style.CALLBACK:
+            return False
+        raise self._refusal_error() if link is None else link.closing_error()
+
+    def _tell_of_end(self) -> None:
+        outage = self._outage
+        if outage is not None:
+            outage.decided.wait()
+        super()._tell_of_end()
+
+
+def _for_link(link: Link, commands: list[Command]) -> list[Command]:
+    """Make commands for one link out of those for another."""
+    sending = link.driver.sending
+    return [(getattr(sending, method.__name__), arguments) for method, arguments in commands]
+
+
+def _final_event(error: Exception) -> CloseEvent:
+    """Make the close event of a connection that was not to be had."""
+    if isinstance(error, ConnectionClosed):
+        return CloseEvent(error.code, error.reason, False, error.cause)
+    if isinstance(error, HandshakeError) and not isinstance(error, ProxyError):
+        return CloseEvent(1002, cut_reason(str(error)), False, "handshake")
+    return CloseEvent(1006, "", False, "connect")
+
+
+def _for_receiver(error: Exception) -> Exception:
+    """What the network did is for whoever lost a connection by it the end of that, and no more."""
+    if not isinstance(error, OSError) or isinstance(error, HandshakeError | ConnectionClosed):
+        return error
+    closed = ConnectionClosed(1006, "", False, "connect")
+    closed.__cause__ = error
+    return closed
