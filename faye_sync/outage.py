@@ -1,9 +1,16 @@
-"""The time without a connection, from its beginning to the next connection or the end."""
+"""The time without a connection, from its beginning to the next connection or the end;
+and the attempts that are made in it."""
 
 from __future__ import annotations
 
+import time
+
 from faye_sync.concurrency import Concurrency
+from faye_sync.driver.frames import cut_reason
+from faye_sync.errors import ConnectionClosed, HandshakeError, ProxyError
+from faye_sync.events import CloseEvent
 from faye_sync.link import Link
+from faye_sync.reconnect import Reconnect
 from faye_sync.transport.attempt import Attempt, CalledOff
 
 
@@ -78,3 +85,56 @@ class Outage:
         """End the present wait, or attempt, so that the next one begins. For any thread."""
         if self._attempt is not None:
             self._attempt.call_off()
+
+
+class Tries:
+    """Counts attempts as a Reconnect has it, over all outages of one client; for the dialer."""
+
+    def __init__(self, policy: Reconnect | None) -> None:
+        self._policy = policy
+        self._failed = 0
+        self._stable_since = 0.0
+        # The waits since a connection was last stable.
+        self.waits = 0
+
+    def opened(self) -> None:
+        """A connection stands."""
+        self._failed = 0
+        stable = 0.0 if self._policy is None else self._policy.stable
+        self._stable_since = time.monotonic() + stable
+
+    def lost(self) -> None:
+        """It is lost: if it was stable, the waits begin anew."""
+        if time.monotonic() >= self._stable_since:
+            self.waits = 0
+
+    def failed(self, error: Exception) -> bool:
+        """An attempt failed; tells whether another is to be made."""
+        self._failed += 1
+        policy = self._policy
+        if policy is None or not policy.is_worth_it(error):
+            return False
+        return policy.max_attempts is None or self._failed < policy.max_attempts
+
+    def wait_after(self, error: Exception) -> float:
+        """Count another wait, and choose its seconds."""
+        self.waits += 1
+        return 0.0 if self._policy is None else self._policy.wait(self.waits, error)
+
+
+def final_event(error: Exception) -> CloseEvent:
+    """Make the close event of a connection that was not to be had."""
+    if isinstance(error, ConnectionClosed):
+        return CloseEvent(error.code, error.reason, False, error.cause)
+    if isinstance(error, HandshakeError) and not isinstance(error, ProxyError):
+        return CloseEvent(1002, cut_reason(str(error)), False, "handshake")
+    return CloseEvent(1006, "", False, "connect")
+
+
+def for_receiver(error: Exception) -> Exception:
+    """What the network did is for whoever lost a connection by it the end of that, and no more."""
+    if not isinstance(error, OSError) or isinstance(error, HandshakeError | ConnectionClosed):
+        return error
+    closed = ConnectionClosed(1006, "", False, "connect")
+    closed.__cause__ = error
+    return closed

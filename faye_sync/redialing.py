@@ -11,20 +11,19 @@ import logging
 import os
 import time
 from abc import abstractmethod
-from collections import deque
 
 from faye_sync.concurrency import Concurrency, call_home, reentrant_lock, world_here
 from faye_sync.connection import Connection
 from faye_sync.delivery import exit_code
-from faye_sync.driver.frames import cut_reason
-from faye_sync.errors import ConnectionClosed, HandshakeError, ProxyError
+from faye_sync.errors import ConnectionClosed
 from faye_sync.events import CloseEvent, ErrorEvent, Event, ReconnectEvent
 from faye_sync.link import Link
-from faye_sync.outage import Outage
+from faye_sync.outage import Outage, Tries, final_event, for_receiver
 from faye_sync.reading import Style
 from faye_sync.reconnect import Reconnect
 from faye_sync.sending import Command
 from faye_sync.shutdown import hold
+from faye_sync.sources import Sources
 from faye_sync.terms import Terms
 from faye_sync.transport.attempt import Attempt, CalledOff
 
@@ -45,8 +44,7 @@ class Redialing(Connection):
         # Guards the steps between link, outage and end; reentrant, for signal handlers that close.
         self._dial_lock = reentrant_lock()
         self._outage: Outage | None = None
-        # The links with something to hand out, in order; the last may be the present one.
-        self._sources: deque[Link] = deque()
+        self._sources = Sources()
         self._close_with: tuple[int, str] | None = None
         # The end that no link tells of.
         self._final: CloseEvent | None = None
@@ -54,9 +52,7 @@ class Redialing(Connection):
         self._is_discarding = False
         # A link that was dropped in order to have another.
         self._dropped: Link | None = None
-        self._failed_attempts = 0
-        self._waits = 0
-        self._stable_since = 0.0
+        self._tries = Tries(policy)
         self._process = os.getpid()
 
     @property
@@ -174,9 +170,8 @@ class Redialing(Connection):
         if not self._is_followed(link):
             return None
         with self._dial_lock:
-            if link in self._sources:
-                self._sources.remove(link)
-            self._find_source()
+            self._sources.drop(link)
+            self._source = self._sources.first
         if self._source is not None:
             return self._source
         if self._style is Style.CALLBACK:
@@ -187,24 +182,14 @@ class Redialing(Connection):
             raise self._refusal_error()
         return following
 
-    def _find_source(self) -> None:
-        self._source = self._sources[0] if self._sources else None
-        if self._source is not None:
-            # What it waited behind has been handed out.
-            self._source.incoming.carried = 0
-
     def _linked(self, link: Link) -> None:
-        for old in tuple(self._sources):
-            if not any(event is not old.final for event in tuple(old.incoming.inbox)):
-                self._sources.remove(old)
-        link.incoming.carried = sum(old.incoming.cost() for old in self._sources)
-        self._sources.append(link)
+        self._sources.add(link)
         receiver = self._receiver
         super()._linked(link)
         if self._policy is not None:
             # It was opened by a thread of the outage's own.
             self._receiver = receiver
-        self._find_source()
+        self._source = self._sources.first
         hold(link)
 
     # --- the end of a link ----------------------------------------------------------------------------
@@ -228,8 +213,7 @@ class Redialing(Connection):
             self._link = None
             is_dropped = self._dropped is link
             self._outage = Outage(link.world, link.closing_error(), is_urgent=is_dropped)
-            if self._policy is not None and time.monotonic() >= self._stable_since:
-                self._waits = 0
+            self._tries.lost()
             return True
 
     def _is_to_be_followed(self, link: Link) -> bool:
@@ -299,24 +283,15 @@ class Redialing(Connection):
                 outage.is_urgent = True
                 failure = ConnectionClosed(1006, "", False, "local")
             except Exception as error:
-                self._failed_attempts += 1
-                if not self._may_try_again(error):
+                if not self._tries.failed(error):
                     raise
                 failure = error
 
-    def _may_try_again(self, error: Exception) -> bool:
-        policy = self._policy
-        if policy is None or not policy.is_worth_it(error):
-            return False
-        return policy.max_attempts is None or self._failed_attempts < policy.max_attempts
-
     def _pause_before_next(self, outage: Outage, failure: Exception) -> None:
-        self._waits += 1
-        delay = 0.0
-        if self._policy is not None and not outage.is_urgent:
-            delay = self._policy.wait(self._waits, failure)
-        outage.is_urgent = False
-        self._tell(ReconnectEvent(self._waits, delay, failure))
+        delay = self._tries.wait_after(failure)
+        if outage.is_urgent:
+            delay, outage.is_urgent = 0.0, False
+        self._tell(ReconnectEvent(self._tries.waits, delay, failure))
         outage.rest(delay)
 
     def _publish(self, outage: Outage, link: Link) -> None:
@@ -328,9 +303,7 @@ class Redialing(Connection):
             self._tell(link.incoming.inbox.popleft())
         finally:
             with self._dial_lock:
-                self._failed_attempts = 0
-                stable = 0.0 if self._policy is None else self._policy.stable
-                self._stable_since = time.monotonic() + stable
+                self._tries.opened()
                 self._outage = None
                 self._linked(link)
                 outage.link, outage.dialer = link, None
@@ -358,13 +331,13 @@ class Redialing(Connection):
                 self._end_without_link(error)
         finally:
             with self._dial_lock:
-                outage.error = error if outage.cause is None else _for_receiver(error)
+                outage.error = error if outage.cause is None else for_receiver(error)
                 outage.dialer = self._outage = None
             outage.decided.set()
 
     def _end_without_link(self, error: Exception) -> None:
         with self._dial_lock:
-            self._final = final = _final_event(error)
+            self._final = final = final_event(error)
             self._failure = None if final.cause == "local" else error
         if self._failure is not None:
             if not self._listens(ErrorEvent.type) and self._style is Style.CALLBACK:
@@ -414,21 +387,3 @@ def _for_link(link: Link, commands: list[Command]) -> list[Command]:
     """Make commands for one link out of those for another."""
     sending = link.driver.sending
     return [(getattr(sending, method.__name__), arguments) for method, arguments in commands]
-
-
-def _final_event(error: Exception) -> CloseEvent:
-    """Make the close event of a connection that was not to be had."""
-    if isinstance(error, ConnectionClosed):
-        return CloseEvent(error.code, error.reason, False, error.cause)
-    if isinstance(error, HandshakeError) and not isinstance(error, ProxyError):
-        return CloseEvent(1002, cut_reason(str(error)), False, "handshake")
-    return CloseEvent(1006, "", False, "connect")
-
-
-def _for_receiver(error: Exception) -> Exception:
-    """What the network did is for whoever lost a connection by it the end of that, and no more."""
-    if not isinstance(error, OSError) or isinstance(error, HandshakeError | ConnectionClosed):
-        return error
-    closed = ConnectionClosed(1006, "", False, "connect")
-    closed.__cause__ = error
-    return closed

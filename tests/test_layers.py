@@ -32,7 +32,7 @@ FLOORS = (
     ("delivery",),
     ("reading",),
     ("connection",),
-    ("broadcast", "outage"),
+    ("broadcast", "outage", "sources"),
     ("redialing",),
     ("websocket", "client", "eventsource", "eventsource_client"),
     ("hub",),

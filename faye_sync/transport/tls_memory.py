@@ -190,12 +190,14 @@ class TlsPipe:
         self._flush()
 
     def _open(self) -> bytes | None:
+        data = None
         try:
             data = self._layer.open()
-        except SSLError:
-            self._flush_alert()
-            raise
-        self._flush()
+        finally:
+            if data == b"" or self._layer.has_failed:
+                self._flush_alert()
+            else:
+                self._flush()
         return data
 
     def _flush(self) -> None:
