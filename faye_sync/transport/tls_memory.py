@@ -190,14 +190,15 @@ class TlsPipe:
         self._flush()
 
     def _open(self) -> bytes | None:
-        data = None
         try:
             data = self._layer.open()
-        finally:
-            if data == b"" or self._layer.has_failed:
-                self._flush_alert()
-            else:
-                self._flush()
+        except SSLError:
+            self._flush_alert()
+            raise
+        if data == b"":
+            self._flush_alert()
+        else:
+            self._flush()
         return data
 
     def _flush(self) -> None:
@@ -205,7 +206,7 @@ class TlsPipe:
             self._outer.send_all(self._layer.take())
 
     def _flush_alert(self) -> None:
-        # The peer is told why (RFC 8446 6.2), if it still listens; what is raised is what it is told.
+        # What is wrong (RFC 8446 6.2) is for the caller to know; the peer may listen no more.
         with suppress(OSError):
             self._flush()
 

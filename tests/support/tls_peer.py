@@ -48,15 +48,16 @@ class TlsPeer:
         return b"".join(pieces)
 
     def say(self, data: bytes) -> None:
-        self.sock.sendall(self.seal(data))
+        for start in range(0, len(data), 2**20):
+            self.sock.sendall(self.seal(data[start : start + 2**20]))
 
     def say_goodbye(self) -> None:
         """Send a close_notify."""
         try:
             self._tls.unwrap()
         except ssl.SSLWantReadError:
-            # The server's own has not come, which nobody waits for.
-            self.sock.sendall(self._out.read())
+            # The other's own has not come, which nobody waits for.
+            self._give(self._out.read())
 
     def read(self, count: int) -> bytes:
         data = b""
@@ -76,14 +77,20 @@ class TlsPeer:
             try:
                 return method(*arguments)
             except ssl.SSLWantReadError:
-                self.sock.sendall(self._out.read())
-                octets = self.sock.recv(2**16)
+                self._give(self._out.read())
+                octets = self._take()
                 if octets:
                     self._in.write(octets)
                 else:
                     self._in.write_eof()
             finally:
-                self.sock.sendall(self._out.read())
+                self._give(self._out.read())
+
+    def _give(self, octets: bytes) -> None:
+        self.sock.sendall(octets)
+
+    def _take(self) -> bytes:
+        return self.sock.recv(2**16)
 
 
 def server_context(version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLContext:

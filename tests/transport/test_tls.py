@@ -1,4 +1,4 @@
-"""A TLS connection that a server opened: what its stream reads, and its ends."""
+"""What a TLS stream reads, and its ends: a server's, a client's, and a client's within a proxy's."""
 
 from __future__ import annotations
 
@@ -22,9 +22,6 @@ from tests.support.forked import forked
 from tests.support.local import tcp_pair
 from tests.support.parts import require
 from tests.support.tls_peer import PATIENCE, RECORD, connected, fill, in_thread, server_context
-
-VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
-
 
 # --- receiving ---------------------------------------------------------------------------------------
 
@@ -192,7 +189,7 @@ def test_after_our_end_what_the_peer_sends_is_drained_undeciphered(tls_pair):
     drained = b""
     while piece := stream.recv():
         drained += piece
-    assert drained == b"no record at all"
+    assert drained.endswith(b"no record at all")
 
 
 def test_an_end_while_the_kernel_takes_nothing_does_not_wait(tls_pair):

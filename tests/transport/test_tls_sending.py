@@ -15,8 +15,8 @@ import pytest
 from faye_sync.concurrency import THREADS
 from faye_sync.driver.hybi_sending import HybiSending
 from faye_sync.sending import Outgoing
-from faye_sync.transport.tls import RECORD
-from tests.support.tls_peer import PATIENCE, TlsPeer, fill, in_thread
+from faye_sync.transport.tls import RECORD, TlsStream
+from tests.support.tls_peer import PATIENCE, TlsPeer, connected, fill, in_thread
 from tests.support.told import Owner
 
 BIG = 2**25  # octets, more than the buffers of the pair take
@@ -61,16 +61,17 @@ class Interrupted:
         raise KeyboardInterrupt
 
 
-def test_a_signal_handler_that_raises_in_a_write_has_no_record_sent_twice(tls_pair):
-    stream, peer = tls_pair
-    tls, stream._tls = stream._tls, Interrupted(stream._tls)
-    with pytest.raises(KeyboardInterrupt):
-        stream.send_now(b"octets")
-    stream._tls = tls
-    assert peer.read(6) == b"octets"
-    with pytest.raises(OSError, match=r"Broken pipe|EOF occurred"):
-        stream.send_now(b"octets")
-    assert peer.sock.recv(10) == b""
+def test_a_signal_handler_that_raises_in_a_write_has_no_record_sent_twice():
+    with connected() as (sock, peer):
+        stream = TlsStream(sock, Interrupted(sock._sslobj), THREADS)
+        with pytest.raises(KeyboardInterrupt):
+            stream.send_now(b"octets")
+        stream._tls = sock._sslobj
+        assert peer.read(6) == b"octets"
+        with pytest.raises(OSError, match=r"Broken pipe|EOF occurred"):
+            stream.send_now(b"octets")
+        assert peer.sock.recv(10) == b""
+        stream.close()
 
 
 @pytest.fixture
