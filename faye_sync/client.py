@@ -10,6 +10,7 @@ import requests
 from werkzeug.datastructures import Headers
 
 from faye_sync.concurrency import call_home
+from faye_sync.delivery import exit_code
 from faye_sync.driver.frames import check_close
 from faye_sync.driver.handshake import Pairs, check_subprotocols, pairs_of
 from faye_sync.driver.hybi import HybiClient
@@ -149,12 +150,17 @@ class Client(Redialing):
             outage.hurry()
 
     def __enter__(self: C) -> C:
-        """Open the connection, as connect() does.
+        """Open the connection, as connect() does; an interrupt closes it.
 
         Returns:
             The client.
         """
-        return self.connect()
+        try:
+            return self.connect()
+        except (KeyboardInterrupt, SystemExit) as interrupt:
+            # Nobody will come to __exit__, and a thread may be dialing.
+            self.close(exit_code(type(interrupt)))
+            raise
 
     def __iter__(self) -> Iterator[str | bytes]:
         """Yield messages until the connection closes with 1000 or 1001.

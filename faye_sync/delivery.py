@@ -107,18 +107,17 @@ class Delivery(EventTarget):
 
     def resume(self) -> None:
         """Undo pause(); safe from any thread."""
-        link = self._link
-        if link is None:
-            return
         with self._pause_lock:
             resumed, self._resumed = self._resumed, None
-            link.incoming.is_paused = False
+            if self._link is not None:
+                self._link.incoming.is_paused = False
         if resumed is None:
             return
-        if link.world.is_home():
+        world = self._world()
+        if world.is_home():
             resumed.set()
         else:
-            link.world.post(resumed.set)
+            world.post(resumed.set)
 
     def discard(self) -> None:
         """Read and drop messages from now on, for a connection that only sends.
@@ -229,7 +228,9 @@ class Delivery(EventTarget):
 
     def _deliver_message(self, link: Link, event: MessageEvent) -> None:
         """Deliver a message unless paused, behind those that are kept; or keep it too."""
-        while (resumed := self._resumed) is not None and link.final is None:
+        while (resumed := self._resumed) is not None:
+            if link.final is not None and not self._is_followed(link):
+                break
             resumed.wait()
         if self._keeps_messages:
             self._kept.append(event)

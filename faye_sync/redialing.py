@@ -53,7 +53,8 @@ class Redialing(Connection):
         # A link that was dropped in order to have another.
         self._dropped: Link | None = None
         self._tries = Tries(policy)
-        self._process = os.getpid()
+        # Where it was first used; a fork before that is none to care about.
+        self._process = 0
 
     @property
     @abstractmethod
@@ -85,6 +86,9 @@ class Redialing(Connection):
 
     def _join_outage(self) -> Outage | None:
         """Return what is to be waited for; None when there is a link, or none to come."""
+        if self._home is not None and self._process != os.getpid():
+            # A forked child: the thread that dials is the parent's.
+            raise ConnectionClosed
         with self._dial_lock:
             if self._link is not None or self._is_refused():
                 return None
@@ -94,7 +98,7 @@ class Redialing(Connection):
 
     def _find_home(self) -> Concurrency:
         if self._home is None:
-            self._home = world_here()
+            self._home, self._process = world_here(), os.getpid()
         return self._home
 
     def _world(self) -> Concurrency:
@@ -105,9 +109,6 @@ class Redialing(Connection):
 
     def _outcome(self, outage: Outage, timeout: float | None) -> Link | None:
         """Wait for the end of an outage: another link, or None in callback style."""
-        if os.getpid() != self._process:
-            # A forked child: the thread that dials is the parent's.
-            raise ConnectionClosed
         if not call_home(outage.world, lambda: outage.decided.wait(timeout)):
             raise TimeoutError(f"there was no connection within {timeout} s")
         if outage.error is None:
