@@ -8,20 +8,8 @@ import pytest
 
 from faye_sync import Client, HandshakeError
 from tests.support.endings import bounded_memory, failed_dial
-from tests.support.hostile import (
-    ACCEPT,
-    ACCEPTING,
-    CONNECTION,
-    UPGRADE,
-    Visit,
-    accept_of,
-    answered,
-    drip,
-    flood,
-    head,
-    send,
-    switching,
-)
+from tests.support.heads import ACCEPT, ACCEPTING, CONNECTION, UPGRADE, accept_of, head, switching
+from tests.support.hostile import Visit, answered, drip, flood, send
 from tests.support.wire import TEXT, frame
 
 MIB = 2**20

@@ -10,15 +10,8 @@ import pytest
 
 from faye_sync import HandshakeError
 from tests.support.endings import bounded_memory, failed_dial
-from tests.support.hostile import (
-    Visit,
-    answered,
-    drip,
-    flood,
-    head,
-    send,
-    switching,
-)
+from tests.support.heads import head, switching
+from tests.support.hostile import Visit, answered, drip, flood, send
 
 MIB = 2**20
 KEPT = 2**16

@@ -15,6 +15,7 @@ from websockets.sync.client import connect
 from tests.support import hostile as support
 from tests.support.certificates import client_context
 from tests.support.endings import bounded_memory, in_time, nothing_left
+from tests.support.heads import head
 from tests.support.hostile import (
     HostileServer,
     Visit,
@@ -22,7 +23,6 @@ from tests.support.hostile import (
     closing,
     drip,
     flood,
-    head,
     opened,
     read,
     send,
@@ -87,6 +87,14 @@ def test_each_connection_plays_the_next_script_and_the_last_one_is_for_all_other
     assert len(server.visits) == 3
 
 
+def test_connections_are_counted_up_to_now():
+    with HostileServer([send(b"1")]) as server:
+        assert server.count() == 0
+        dial(server).close()
+        # The one that counted is there, too.
+        assert server.count() == 2
+
+
 def test_a_reset_of_either_side_is_seen():
     with HostileServer([read(1), Visit.reset], [read(1)]) as server:
         with dial(server) as client:
@@ -95,7 +103,7 @@ def test_a_reset_of_either_side_is_seen():
                 client.recv(10)
         with dial(server) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        server.visit(1).left.wait(10)
+        assert server.visit(1).left.wait(10)
         assert [visit.end for visit in server.visits] == ["server", "reset"]
 
 

@@ -7,31 +7,24 @@ and ends when the server is closed. HTTP and frames are read here from RFC 9112 
 
 from __future__ import annotations
 
-import re
 import select
 import socket
 import ssl
 import struct
 import threading
 import time
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from hashlib import sha1
 from itertools import count
 
 from tests.support.certificates import certificate
+from tests.support.heads import ACCEPT, Request, accept_of, parse_head, switching
 from tests.support.peer import masked
 from tests.support.wire import CLOSE, frame
 
 PATIENCE = 20.0  # seconds to wait for what should come at once
 FLOOD = 2**28  # octets after which a flood was taken for good
 PIECE = 2**16
-
-# Stands in octets to send for the Sec-WebSocket-Accept that the last request asked for.
-ACCEPT = b"<accept>"
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 Step = Callable[["Visit"], object]
 Script = Sequence[Step]
@@ -41,41 +34,14 @@ class Gone(Exception):
     """The client left, or the server is closed: the script is over."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """One head that a client sent."""
-
-    method: str
-    target: str
-    fields: list[tuple[str, str]]
-
-    def all(self, name: str) -> list[str]:
-        """The values of every field of a name, in any case."""
-        return [value for field, value in self.fields if field.lower() == name.lower()]
-
-    def __getitem__(self, name: str) -> str | None:
-        return (self.all(name) or [None])[0]
-
-
-def parse_head(head: bytes) -> Request:
-    first, *lines = head.decode("latin-1").split("\r\n")
-    method, target, version = first.split(" ")
-    assert version == "HTTP/1.1", first
-    fields = [re.fullmatch(r"([^\s:]+):[ \t]*(.*?)[ \t]*", line) for line in lines]
-    assert all(fields), f"no field: {lines}"
-    return Request(method, target, [field.groups() for field in fields])
-
-
-def accept_of(key: str | None) -> bytes:
-    """The Sec-WebSocket-Accept for a key: RFC 6455 4.2.2."""
-    return b64encode(sha1((key or "").encode() + GUID).digest())
-
-
 class Visit:
     """One connection of a client."""
 
-    def __init__(self, sock: socket.socket, script: Script, server: HostileServer) -> None:
+    def __init__(
+        self, sock: socket.socket, port: int, script: Script, server: HostileServer
+    ) -> None:
         self.sock = sock
+        self.port = port  # the client's
         self.received = bytearray()
         self.requests: list[Request] = []
         self.frames: list[tuple[int, bytes]] = []
@@ -86,9 +52,8 @@ class Visit:
         self._read = 0
         self._script = script
         self._server = server
-        self.thread = threading.Thread(
-            target=self._play, name=f"hostile visit {sock.fileno()}", daemon=True
-        )
+        name = f"hostile visit {port}"
+        self.thread = threading.Thread(target=self._play, name=name, daemon=True)
 
     def _play(self) -> None:
         try:
@@ -241,13 +206,13 @@ class HostileServer:
 
     def _accept(self) -> None:
         for number in count():
-            sock, _ = self._listener.accept()
+            sock, address = self._listener.accept()
             if self.closed.is_set():
                 sock.close()
                 return
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             script = self._scripts[min(number, len(self._scripts) - 1)]
-            visit = Visit(sock, script, self)
+            visit = Visit(sock, address[1], script, self)
             with self._came:
                 self.visits.append(visit)
                 visit.thread.start()
@@ -263,6 +228,20 @@ class HostileServer:
     def request(self, number: int = 0) -> Request:
         """Give the first head that came on a connection."""
         return self.visit(number).requests[0]
+
+    def count(self) -> int:
+        """Count the connections until now, by another that comes behind them."""
+        with socket.create_connection(self._listener.getsockname(), PATIENCE) as last:
+            port = last.getsockname()[1]
+            with self._came:
+                came = self._came.wait_for(lambda: self._number_of(port) >= 0, PATIENCE)
+        assert came, "the listener is not being served"
+        return self._number_of(port)
+
+    def _number_of(self, port: int) -> int:
+        # The last one, where the kernel gave a port a second time.
+        numbers = [number for number, visit in enumerate(self.visits) if visit.port == port]
+        return max(numbers, default=-1)
 
     def release(self) -> None:
         """Let those that stall go on."""
@@ -356,19 +335,6 @@ def flood(piece: bytes) -> Step:
 
 
 # --- what to say ----------------------------------------------------------------------------------
-
-UPGRADE = b"Upgrade: websocket"
-CONNECTION = b"Connection: Upgrade"
-ACCEPTING = b"Sec-WebSocket-Accept: " + ACCEPT
-
-
-def head(*lines: bytes, status: bytes = b"HTTP/1.1 101 Switching Protocols") -> bytes:
-    return b"\r\n".join((status, *lines, b"", b""))
-
-
-def switching(*more: bytes) -> bytes:
-    """The head of a 101 that is right, with more fields."""
-    return head(UPGRADE, CONNECTION, ACCEPTING, *more)
 
 
 def closing(code: int, reason: bytes = b"") -> bytes:
