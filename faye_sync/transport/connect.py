@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import h11
+
 from faye_sync.driver.handshake import Pairs
 from faye_sync.errors import HandshakeError, ProxyError
 from faye_sync.transport.answer import AnswerReader, Head, new_exchange, request_octets
@@ -30,9 +32,9 @@ def connect_by_http(pipe: Pipe, who: str, headers: Pairs, host: str, port: int) 
         OSError: As the pipe raises it, TimeoutError too.
     """
     target = _authority(host, port)
-    exchange = new_exchange()
-    pipe.send_all(request_octets(exchange, "CONNECT", target, (("Host", target), *headers)))
-    reader = AnswerReader(exchange, pipe, who)
+    fields = (("Host", target), *headers)
+    pipe.send_all(request_octets(new_exchange(), "CONNECT", target, fields))
+    reader = AnswerReader(_expecting_any(), pipe, who)
     head = _head(reader)
     if not 200 <= head.status < 300:
         text = f"{who} answered {head.status} {head.reason}".rstrip() + f" to CONNECT {target}"
@@ -41,6 +43,15 @@ def connect_by_http(pipe: Pipe, who: str, headers: Pairs, host: str, port: int) 
     if reader.trailing:
         # The server speaks second in TLS and HTTP alike, so these are nobody's.
         raise _refusal(f"{who} sent octets behind its answer to CONNECT {target}", head)
+
+
+def _expecting_any() -> h11.Connection:
+    """Make a reader of answers that leaves the judging of the status to its caller."""
+    exchange = new_exchange()
+    # Of a 101 that no Upgrade asked for, h11 would tell nothing but that.
+    asking = (("Host", "proxy"), ("Connection", "upgrade"), ("Upgrade", "any"))
+    request_octets(exchange, "GET", "/", asking)
+    return exchange
 
 
 def _head(reader: AnswerReader) -> Head:
