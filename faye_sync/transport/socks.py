@@ -137,6 +137,8 @@ def _negotiate(pysocks: Any, wire: _Wire, version: int, login: Login, host: str,
     # A socket that is never connected: PySocks' methods want one to be theirs.
     with closing(pysocks.socksocket()) as negotiator:
         negotiator.makefile = lambda *_: wire
+        # Of eventlet's sockets this and settimeout(), as PySocks has it, call each other for ever.
+        negotiator.setblocking = lambda _: None
         kind = pysocks.SOCKS4 if version == 4 else pysocks.SOCKS5
         negotiator.set_proxy(kind, username=login.username, password=login.password)
         # connect() would open a connection of its own, one address after the other.
