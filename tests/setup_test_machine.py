@@ -90,6 +90,8 @@ DEBIAN: dict[str, FromDebian] = {
         lambda: has("apache2") and Path("/usr/lib/apache2/modules/mod_wsgi.so").exists(),
         ("apache2-bin", "libapache2-mod-wsgi-py3"),
     ),
+    "squid": FromDebian(lambda: has("squid"), ("squid-openssl",)),
+    "dante": FromDebian(lambda: has("danted"), ("dante-server",)),
     "bjoern": FromDebian(can_build_bjoern, ("gcc", "libc6-dev", "libev-dev", "python3-dev")),
 }
 
