@@ -101,8 +101,8 @@ def squid(folder: Path) -> Iterator[dict[str, Proxy]]:
         # The name of a service is that of its shared memory.
         service = f"test{ports['open']}"
         command = [daemon("squid"), "-N", "-d1", "-n", service, "-f", str(configuration)]
-        # The last of its ports.
-        ready = rf"Accepting HTTPS Socket connections at \S+ local=127\.0\.0\.1:{ports['mutual']} "
+        # A second late: of "Accepting HTTP Socket connections" it tells before it listens.
+        ready = "storeLateRelease: released"
         stack.enter_context(spawn_until(ready, unprivileged(command), folder / "squid.log"))
         schemes = {"tls": "https", "mutual": "https"}
         yield {name: Proxy(port, schemes.get(name, "http")) for name, port in ports.items()}
