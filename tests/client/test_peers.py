@@ -256,10 +256,10 @@ def test_a_source_address_is_what_the_server_sees(running, source):
 
 def test_socket_options_are_set(running):
     options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-    with client_of(running("websockets-sync"), "echo", net={"socket_options": options}) as ws:
-        with socket.socket(fileno=os.dup(ws._link.fileno())) as held:
-            assert held.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-            assert held.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+    ws = client_of(running("websockets-sync"), "echo", net={"socket_options": options})
+    with ws, socket.socket(fileno=os.dup(ws._link.fileno())) as held:
+        assert held.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert held.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
 @pytest.mark.parametrize("name", PLAIN)

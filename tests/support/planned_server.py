@@ -14,12 +14,14 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain, repeat
 from typing import Any
 
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 PATIENCE = 20.0  # seconds to wait for what should come at once
@@ -41,7 +43,7 @@ class Visit:
         self._sock = sock
         self._protocol = ServerProtocol(max_size=None)
         # Of the two threads that use the protocol: the server's for this visit, and the test's.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._pieces: list[bytes] = []
         self._messages: queue.Queue[str | bytes] = queue.Queue()
         self._pongs: queue.Queue[bytes] = queue.Queue()
@@ -63,14 +65,16 @@ class Visit:
             self._protocol.send_response(response)
             self._flush()
 
-    def accept(self, headers: Iterable[tuple[str, str]] = ()) -> None:
-        """Answer with a 101."""
+    def accept(self, *messages: bytes, is_end: bool = False) -> None:
+        """Answer with a 101, and messages in the same segment, and the end of TCP maybe."""
         with self._lock:
-            response = self._protocol.accept(self.request)
-            for name, value in headers:
-                response.headers[name] = value
-            self._protocol.send_response(response)
-            self._flush()
+            self._protocol.send_response(self._protocol.accept(self.request))
+            for message in messages:
+                self._protocol.send_binary(message)
+            octets = b"".join(self._protocol.data_to_send())
+            self._sock.sendall(octets)
+        if is_end:
+            self.cut()
 
     def say(self, message: str | bytes) -> None:
         with self._lock:
@@ -107,6 +111,12 @@ class Visit:
         self._is_reset = True
         # Says nothing to the client, and wakes the server's thread, whose close() does.
         self._sock.shutdown(socket.SHUT_RD)
+
+    @contextmanager
+    def deafened(self) -> Iterator[Visit]:
+        """Act on nothing that the client sends while the block runs."""
+        with self._lock:
+            yield self
 
     def read(self, timeout: float = PATIENCE) -> str | bytes:
         """Take the next message of the client."""
@@ -172,10 +182,10 @@ class Visit:
     def _take_message(self, data: bytes) -> None:
         if not self.echoes:
             self._messages.put(data.decode() if self._is_text else data)
-        elif self._is_text:
-            self._protocol.send_text(data)
-        else:
-            self._protocol.send_binary(data)
+        elif self._protocol.state is State.OPEN:
+            # Else the client's close came together with this message.
+            send = self._protocol.send_text if self._is_text else self._protocol.send_binary
+            send(data)
 
     def _flush(self) -> None:
         for octets in self._protocol.data_to_send():
