@@ -29,3 +29,4 @@ with Client(sys.argv[1]) as ws:
     for line in sys.stdin:
         if not ws.send(line.rstrip("\n")):
             break
+ws.join()  # until the last listener has run
