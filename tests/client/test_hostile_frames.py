@@ -152,7 +152,7 @@ def test_a_violation_of_a_server_that_never_leaves_ends_in_time(hostile):
 def test_messages_glued_to_the_101_are_delivered_at_once(hostile):
     glued = frame(TEXT, b"one") + frame(BINARY, b"two") + frame(PING, b"p") + frame(TEXT, b"3")
     server = hostile(opened(Visit.read_frame, Visit.answer_close, glued=glued))
-    with Client(server.url()) as client, in_time():
+    with Client(server.url()) as client, in_time(1):
         assert [client.receive(PATIENCE) for _ in range(3)] == ["one", b"two", "3"]
     assert server.visit().frames[0] == (PONG, b"p")
 

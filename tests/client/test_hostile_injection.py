@@ -135,7 +135,7 @@ def test_a_break_of_a_line_in_the_url_is_refused_before_a_socket_is_opened(
     assert server.count() == 0
 
 
-HOSTS = ("127.0.0.1%0d%0aX:1", "127.0.0.1%00", "a%20b", "a b", "[::1", "::1", "", "a_b:x", "%")
+HOSTS = ("127.0.0.1%0d%0aX:1", "127.0.0.1%00", "a b", "[::1", "::1", "", "a_b:x", "%")
 
 
 @pytest.mark.parametrize("host", HOSTS, ids=ascii)
@@ -209,9 +209,7 @@ def test_the_handshakes_own_headers_are_not_the_callers(hostile, name, of_sessio
 HARMLESS = {
     "/a%0d%0ab": "/a%0d%0ab",
     "/a%00b": "/a%00b",
-    "/a b": "/a%20b",
     "/\N{SNOWMAN}": "/%E2%98%83",
-    "/?a=b c": "/?a=b%20c",
     "/a#fragment": "/a",
     "?a": "/?a",
     "": "/",

@@ -17,7 +17,7 @@ from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
 
 from faye_sync import Client, ConfigurationError, HandshakeError
 from tests.support.certificates import certificate
-from tests.support.endings import OPEN_TIMEOUT, failed_dial
+from tests.support.endings import failed_dial
 from tests.support.heads import head
 from tests.support.hostile import HostileServer, Script, Visit, answered, drip, opened, send
 
@@ -88,7 +88,7 @@ LOCATIONS = {
     "http://127.0.0.1:{port}": "/",
     "/there#fragment": "/there",
     "/th ere": "/th%20ere",
-    "/caf\xe9": "/caf%C3%A9",
+    "/caf\xc3\xa9": "/caf%C3%A9",
 }
 
 
@@ -148,7 +148,7 @@ def test_a_loop_ends_after_ten_redirects(hostile):
 def test_one_deadline_counts_for_all_hops(hostile):
     def late(visit: Visit) -> None:
         visit.read_head()
-        visit.pause(0.3)
+        visit.pause(0.15)
 
     server = hostile((late, redirect("/again")[1]))
     failed_dial(server.url(), TimeoutError, waits=True)
@@ -161,14 +161,10 @@ def test_a_hop_that_drips_ends_at_the_deadline(hostile):
     failed_dial(here.url(), TimeoutError, waits=True)
 
 
-def test_the_body_of_a_redirect_is_not_waited_for(hostile):
+def test_a_redirect_whose_body_drips_is_over_by_the_deadline(hostile):
     answer = head(b"Location: /b", b"Content-Length: 1000", status=b"HTTP/1.1 302 Found")
-    server = hostile((Visit.read_head, send(answer), drip(b"x")), ACCEPTING)
-    try:
-        connected(server.url(), open_timeout=2 * OPEN_TIMEOUT)
-    except (HandshakeError, TimeoutError):
-        # A client may read the body, as long as it does so by the deadline.
-        assert len(server.visits) == 1
+    server = hostile((Visit.read_head, send(answer), drip(b"x")), ())
+    failed_dial(server.url(), TimeoutError, waits=True)
 
 
 NOWHERE = {
@@ -182,10 +178,7 @@ NOWHERE = {
     "port-of-letters": "http://127.0.0.1:port/",
     "port-too-large": "http://127.0.0.1:65536/",
     "negative-port": "http://127.0.0.1:-1/",
-    "no-host": "http:///there",
-    "no-host-but-a-port": "http://:80/",
     "unclosed-bracket": "http://[::1/",
-    "blank-in-the-host": "http://a b/",
 }
 
 
@@ -199,6 +192,10 @@ def test_a_location_that_leads_nowhere_is_refused(hostile, location):
 
 STRANGE = {
     "empty": "",
+    "no-host": "http:///there",
+    "no-host-but-a-port": "http://:80/",
+    "blank-in-the-host": "http://a b/",
+    "latin-1": "/caf\xe9",
     "no-utf-8": "http://\xff\xfe/",
     "label-too-long": f"http://{'a' * 64}.example/",
     "empty-label": "http://a..example/",
@@ -263,7 +260,6 @@ TELLING = {
     "custom-header": lambda: {"headers": {"X-Api-Key": SECRET}},
     "headers-that-are-called": lambda: {"headers": lambda: {"X-Api-Key": SECRET}},
     "cookie-header": lambda: {"headers": {"Cookie": f"sid={SECRET}"}},
-    "proxy-authorization-header": lambda: {"headers": {"Proxy-Authorization": SECRET}},
     "auth-pair": lambda: {"auth": ("user", SECRET)},
     "basic-auth": lambda: {"auth": HTTPBasicAuth("user", SECRET)},
     "auth-of-a-class": lambda: {"auth": KeyHeader()},
@@ -349,8 +345,8 @@ def test_a_challenge_of_another_origin_is_not_answered(hostile, options):
     here = hostile(redirect(there.url(scheme="http")))
     error = failed_dial(here.url(), HandshakeError, **options())
     assert error.status_code == 401
-    assert len(there.visits) == 1
-    assert b"Digest" not in there.visit().received
+    # requests asks a second time; what matters is that there is no proof in it.
+    assert [request["Authorization"] for request in heads(there)] == [None] * there.count()
 
 
 def test_a_challenge_of_the_first_origin_is_answered_with_another_key(hostile):

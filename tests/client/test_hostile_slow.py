@@ -202,7 +202,7 @@ def test_close_from_another_thread_ends_the_dialing_at_every_stage(hostile, scri
     server = hostile((*script, reach), tls=tls)
     client = Client(server.url(), open_timeout=20, **ca(tls))
     closer = closed_when(reached, client)
-    with in_time(), pytest.raises(ConnectionClosed) as raised:
+    with in_time(1), pytest.raises(ConnectionClosed) as raised:
         client.connect()
     closer.join(20)
     assert raised.value.cause == "local"

@@ -143,9 +143,8 @@ def test_a_flood_ends_with_the_client():
         assert server.visit().sent < support.FLOOD
 
 
-def test_a_flood_that_is_taken_for_good_fails_the_test(monkeypatch):
-    monkeypatch.setattr(support, "FLOOD", 10**6)
-    with HostileServer([flood(b"x")]) as server:
+def test_a_flood_that_is_taken_for_good_fails_the_test():
+    with HostileServer([flood(b"x", 10**6)]) as server:
         with dial(server) as client:
             while client.recv(10**6):
                 continue
@@ -196,7 +195,7 @@ def test_a_head_has_its_lines_and_an_end():
 
 
 def test_a_block_that_ends_too_early_or_too_late_is_found_out(monkeypatch):
-    with pytest.raises(AssertionError), in_time(not_before=1):
+    with pytest.raises(AssertionError), in_time(1, not_before=1):
         pass
     monkeypatch.setattr("tests.support.endings.SPARE", 0.0)
     with pytest.raises(AssertionError), in_time(0.0):
@@ -204,13 +203,14 @@ def test_a_block_that_ends_too_early_or_too_late_is_found_out(monkeypatch):
 
 
 def test_memory_that_a_block_holds_for_a_moment_is_counted():
-    with bounded_memory(2**20):
+    with bounded_memory(2**22):
         bytearray(2**10)
-    with pytest.raises(AssertionError, match="octets more"), bounded_memory(2**20):
-        bytearray(2**21)
+    with pytest.raises(AssertionError, match="octets more"), bounded_memory(2**22):
+        bytearray(b"x" * 2**24)
 
 
-def test_a_socket_that_is_left_is_found_out():
+def test_a_socket_that_is_left_is_found_out(monkeypatch):
+    monkeypatch.setattr("tests.support.endings.PATIENCE", 0.05)
     held = []
     with pytest.raises(AssertionError), nothing_left():
         held.append(socket.socket())

@@ -128,12 +128,29 @@ class Visit:
 
     # --- writing
 
-    def send(self, octets: bytes) -> None:
+    def send(self, octets: bytes, patience: float = PATIENCE) -> None:
+        """Send and read nothing meanwhile."""
         if ACCEPT in octets:
             octets = octets.replace(ACCEPT, accept_of(self.requests[-1]["Sec-WebSocket-Key"]))
         with self._translated():
-            self.sock.settimeout(PATIENCE)
+            self.sock.settimeout(patience)
             self.sock.sendall(octets)
+        self.sent += len(octets)
+
+    def send_reading(self, octets: bytes) -> None:
+        """Send and read meanwhile, but keep nothing; not over TLS."""
+        rest = memoryview(octets)
+        while rest:
+            readable, writable, _ = select.select([self.sock], [self.sock], [], PATIENCE)
+            assert readable or writable, "the client neither takes octets nor sends any"
+            if readable:
+                # A client that left may keep its window closed, and this is where it shows.
+                self.read_more()
+                del self.received[self._read :]
+            if writable:
+                self.sock.setblocking(False)
+                with self._translated():
+                    rest = rest[self.sock.send(rest) :]
         self.sent += len(octets)
 
     def pause(self, seconds: float) -> None:
@@ -310,7 +327,7 @@ def pause(seconds: float) -> Step:
     return lambda visit: visit.pause(seconds)
 
 
-def drip(octets: bytes, every: float = 0.2) -> Step:
+def drip(octets: bytes, every: float = 0.1) -> Step:
     """Send octet by octet, then from the start again, until the client leaves."""
 
     def dripping(visit: Visit) -> None:
@@ -322,13 +339,15 @@ def drip(octets: bytes, every: float = 0.2) -> Step:
     return dripping
 
 
-def flood(piece: bytes) -> Step:
-    """Send the same until the client leaves, and fail if it never does."""
+def flood(piece: bytes, most: float = FLOOD) -> Step:
+    """Send the same until the client leaves, and fail if it takes more than most octets.
+
+    What the client sends meanwhile is not kept."""
 
     def flooding(visit: Visit) -> None:
         several = piece * max(1, PIECE // len(piece))
-        while visit.sent < FLOOD:
-            visit.send(several)
+        while visit.sent < most:
+            visit.send_reading(several)
         raise AssertionError(f"the client took {visit.sent} octets")
 
     return flooding
