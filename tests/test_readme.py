@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import signal
 import sys
 from contextlib import ExitStack
 from functools import cache
@@ -13,8 +14,9 @@ from textwrap import dedent
 
 import pytest
 
-from faye_sync import FayeSyncError, WebSocket, errors
+from faye_sync import Client, FayeSyncError, WebSocket, errors
 from tests.support.peer import Peer
+from tests.support.program import Program
 from tests.support.servers import ROOT, SERVERS, Server, serve
 from tests.test_layers import FLOORS, PATHS, place_of
 
@@ -145,11 +147,88 @@ CLAIMS = {
         "tests/interop/test_websocket_client.py::test_a_message_comes_back_as_it_was_sent",
         "tests/interop/test_node_ws.py::test_messages_come_back_as_they_were_sent",
     ),
+    "The client talks to websockets, npm's ws and gunicorn, with TLS and without it.": (
+        "tests/client/test_peers.py::test_a_message_comes_back_as_it_was_sent",
+        "tests/client/test_peers.py::test_a_message_comes_back_to_a_listener",
+        "tests/client/test_peers.py::test_eight_megabytes_go_both_ways_at_once",
+    ),
+    "Opening ends by ``open_timeout``, whatever falls silent, drips or floods on the way.": (
+        "tests/client/test_hostile_slow.py::test_a_server_that_falls_silent_is_given_up_at_the_deadline",
+        "tests/client/test_hostile_slow.py::test_a_server_that_drips_its_answer_is_given_up_at_the_deadline",
+        "tests/client/test_hostile_slow.py::test_a_connection_that_is_never_made_is_given_up_at_the_deadline",
+        "tests/client/test_hostile_heads.py::test_a_head_without_end_is_refused_at_64_kib_with_bounded_memory",
+        "tests/client/test_hostile_redirects.py::test_one_deadline_counts_for_all_hops",
+        "tests/client/test_hostile_proxies.py::test_an_answer_that_drips_is_given_up_at_the_deadline",
+        "tests/transport/test_addresses.py::test_a_resolver_that_hangs_is_left_alone",
+    ),
+    "A 101 that is not right is refused; of any other answer status, headers and 64 KiB are kept.": (
+        "tests/client/test_hostile_heads.py::test_a_101_that_breaks_the_handshake_is_refused_at_once",
+        "tests/client/test_hostile_refusals.py::test_any_other_status_is_refused_with_it",
+        "tests/client/test_hostile_refusals.py::test_64_kib_of_a_body_are_kept_and_no_more_is_waited_for",
+    ),
+    "Messages that come with the 101 are delivered at once, also where the end follows them.": (
+        "tests/client/test_hostile_frames.py::test_messages_glued_to_the_101_are_delivered_at_once",
+        "tests/client/test_hostile_frames.py::test_a_message_glued_to_the_101_is_delivered_though_eof_follows",
+    ),
+    "A session of ``requests`` counts as for pages: cookies both ways, auth, certificates, hooks.": (
+        "tests/client/test_session.py::test_a_login_over_https_opens_the_websocket_whose_101_sets_a_cookie_for_the_next_page",
+        "tests/client/test_session.py::test_auth_of_the_session_opens_the_websocket",
+        "tests/client/test_session.py::test_the_certificate_of_the_session_is_shown_to_the_server",
+        "tests/client/test_session.py::test_a_hook_of_the_session_is_called_with_the_101",
+        "tests/test_client_page.py::test_who_you_are_is_taken_from_the_first_that_there_is",
+    ),
+    "Another origin that a redirect leads to gets no credentials of the first; wss never becomes "
+    "ws.": (
+        "tests/client/test_hostile_redirects.py::test_another_origin_sees_nothing_that_was_for_the_first",
+        "tests/client/test_hostile_redirects.py::test_a_challenge_of_another_origin_is_not_answered",
+        "tests/client/test_hostile_redirects.py::test_tls_is_never_given_up",
+    ),
+    "A line break in what goes into a request is refused before a socket is opened.": (
+        "tests/client/test_hostile_injection.py::test_a_break_of_a_line_is_refused_before_a_socket_is_opened",
+        "tests/client/test_hostile_injection.py::test_a_break_of_a_line_in_the_url_is_refused_before_a_socket_is_opened",
+    ),
+    "HTTP, HTTPS and SOCKS proxies lead to the server; one that does not is told of in time.": (
+        "tests/client/test_proxies.py::test_every_proxy_leads_to_the_server",
+        "tests/client/test_hostile_proxies.py::test_any_other_status_is_a_proxy_error_with_all_that_was_said",
+        "tests/client/test_hostile_proxies.py::test_a_proxy_that_falls_silent_is_given_up_at_the_deadline",
+        "tests/client/test_hostile_socks.py::test_a_socks_server_that_falls_silent_is_given_up_at_the_deadline",
+    ),
+    "An address that is silent costs a quarter of a second where another one answers.": (
+        "tests/transport/test_dial.py::test_each_silent_address_costs_a_stagger_and_one_that_refuses_nothing",
+    ),
+    "With ``Reconnect``, receiving goes on over connections, and a send in between arrives once.": (
+        "tests/client/test_reconnect_across.py::test_receive_goes_on_with_the_next_connection_however_the_last_one_ended",
+        "tests/client/test_reconnect_across.py::test_a_send_between_two_connections_waits_for_the_next_and_arrives_once",
+        "tests/test_readme.py::test_the_reconnecting_program_outlives_a_reload_of_its_server",
+    ),
+    "Ctrl-C ends receiving, dialing and the wait for the next attempt, and tells the server 1001.": (
+        "tests/client/test_interrupts.py::test_ctrl_c_while_it_is_open_ends_the_script_with_1001",
+        "tests/client/test_interrupts.py::test_ctrl_c_while_it_dials_ends_the_script",
+        "tests/client/test_interrupts.py::test_ctrl_c_while_it_waits_for_the_next_attempt_ends_the_script",
+    ),
+    "A blocking client has no thread; the one that dials again is there while there is no "
+    "connection.": (
+        "tests/client/test_styles.py::test_a_blocking_client_has_no_thread_of_its_own",
+        "tests/client/test_reconnect_across.py::test_the_thread_that_dials_is_there_only_while_there_is_no_connection",
+    ),
+    "1000 connections, and hundreds that failed, leave no thread and no descriptor.": (
+        "tests/client/test_leaks.py::test_a_thousand_connections_leave_no_thread_and_no_descriptor",
+        "tests/client/test_leaks.py::test_connections_that_fail_leave_no_thread_and_no_descriptor",
+    ),
+    "Under gevent a client holds up nothing, whatever it waits for, with patching or without.": (
+        "tests/client/test_gevent.py::test_the_hub_ticks_while_a_client_waits",
+        "tests/client/test_gevent.py::test_the_hub_ticks_while_a_send_waits_for_a_server_that_reads_nothing",
+    ),
     "Autobahn's cases 1 to 7 and 10 end with 244 OK and 3 INFORMATIONAL, on werkzeug, gunicorn "
     "gthread and gevent.pywsgi, in each of the three ways; its limits of chapter 9 end with 54 "
     "OK.": (
         "tests/conformance/test_autobahn.py::test_the_fast_set_is_passed",
         "tests/conformance/test_autobahn.py::test_all_limits_are_passed",
+        "make conformance",
+    ),
+    "The client ends them so too, blocking and with listeners, on threads and under gevent.": (
+        "tests/conformance/test_autobahn_client.py::test_the_client_passes_the_fast_set",
+        "tests/conformance/test_autobahn_client.py::test_the_client_passes_all_limits",
         "make conformance",
     ),
 }
@@ -242,14 +321,15 @@ def test_every_command_of_make_in_the_readme_is_a_target():
 # --- tables ---------------------------------------------------------------------------------------------
 
 
-def test_the_options_and_their_defaults_are_those_of_the_code():
-    told = {name.strip("`"): eval(value.strip("`")) for name, value, _ in options()}
-    parameters = inspect.signature(WebSocket).parameters
-    assert told == {name: parameters[name].default for name in parameters if name != "environ"}
-
-
-def options() -> list[list[str]]:
-    return rows(section(README, "Options"))
+@pytest.mark.parametrize("kind", [WebSocket, Client])
+def test_the_options_and_their_defaults_are_those_of_the_code(kind):
+    told = {
+        name.strip("`"): eval(value.strip("`"))
+        for name, value, whose, _ in rows(section(README, "Options"))
+        if whose in ("both", kind.__name__)
+    }
+    _, *parameters = inspect.signature(kind).parameters.values()
+    assert told == {parameter.name: parameter.default for parameter in parameters}
 
 
 def test_the_errors_are_those_of_the_code():
@@ -291,6 +371,10 @@ def test_every_lock_of_the_code_is_in_the_architecture():
 
 # --- programs -------------------------------------------------------------------------------------------
 
+CHAT, *OTHERS = blocks(README)
+NAMES = ("start", "listeners", "attached", "blocking client", "listening client", "reconnecting")
+PROGRAMS = dict(zip(NAMES, OTHERS, strict=True))
+
 
 def join(server: Server, name: str) -> Peer:
     """A peer that is in the room, because it heard itself."""
@@ -320,7 +404,7 @@ def chat_over(server: Server) -> None:
 @pytest.fixture
 def chat(tmp_path) -> Path:
     path = tmp_path / "chat.py"
-    path.write_text(blocks(README)[0], encoding="utf-8")
+    path.write_text(CHAT, encoding="utf-8")
     return path
 
 
@@ -345,13 +429,10 @@ def serve_from(folder: Path, name: str, app: str) -> Server:
     return serve(name, app, folder, PYTHONPATH=f"{ROOT}:{folder}")
 
 
-WAYS = dict(zip(("start", "listeners", "attached"), blocks(README)[1:], strict=True))
-
-
 @pytest.mark.parametrize("name", ["werkzeug", "gunicorn-gthread"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["start", "listeners", "attached"])
 def test_the_three_ways_echo(way, name, tmp_path):
-    (tmp_path / "echo.py").write_text(WAYS[way], encoding="utf-8")
+    (tmp_path / "echo.py").write_text(PROGRAMS[way], encoding="utf-8")
     with serve_from(tmp_path, name, "echo:application") as server:
         with Peer(server.address, "/") as peer:
             peer.say("hello")
@@ -360,11 +441,46 @@ def test_the_three_ways_echo(way, name, tmp_path):
         assert "Traceback" not in server.log()
 
 
-@pytest.mark.parametrize("block", blocks(README), ids=["chat", *WAYS])
+def client_of(server: Server, name: str, folder: Path) -> Program:
+    """Start a client's program beside the first program's server, wherever that listens here."""
+    path = folder / "client.py"
+    text = PROGRAMS[name]
+    assert text.count("127.0.0.1:8000") == 1
+    path.write_text(text.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}"), encoding="utf-8")
+    return Program(path, no_proxy="*")
+
+
+@pytest.mark.parametrize(
+    "way, said",
+    [("blocking client", ["hello"]), ("listening client", ["hello", "1000 local"])],
+)
+def test_a_client_talks_to_the_first_program(way, said, chat):
+    with (
+        serve_from(chat.parent, "gunicorn-gthread", "chat:app") as server,
+        client_of(server, way, chat.parent) as client,
+    ):
+        assert client.wait() == 0
+        assert client.rest() == said
+
+
+def test_the_reconnecting_program_outlives_a_reload_of_its_server(chat):
+    with (
+        serve_from(chat.parent, "gunicorn-gthread", "chat:app") as server,
+        client_of(server, "reconnecting", chat.parent) as client,
+    ):
+        assert client.read() == "here I am"
+        server.send_signal(signal.SIGHUP)
+        assert re.match(r"again in \d\.\d s: .* 1001 ", client.read())
+        client.read_until("here I am")
+        client.send_signal(signal.SIGINT)
+        assert client.wait() != 0
+
+
+@pytest.mark.parametrize("block", blocks(README), ids=["chat", *NAMES])
 def test_every_block_of_code_compiles(block):
     compile(block, "README.rst", "exec")
 
 
 def test_the_first_program_is_on_the_first_screen():
     assert README.index(".. code-block:: python") < 60
-    assert len(blocks(README)[0].splitlines()) <= 40
+    assert len(CHAT.splitlines()) <= 40
