@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import TracebackType
 from typing import Any, TypeVar
 
 import requests
@@ -128,8 +129,16 @@ class Client(Redialing):
             ConnectionClosed: It is closed, or was while it dialed.
             ConfigurationError: What url, headers, session or auth gave cannot work.
         """
-        if self._open_within(None) is None:
+        outage = self._outage
+        if outage is not None and outage.is_here() and outage.fresh is not None:
+            return self
+        link = self._open_within(None, "connect()")
+        while link is not None and not link.is_open() and self._is_followed(link):
+            link = self._open_within(None, "connect()")
+        if link is None:
             raise self._refusal_error()
+        if not link.is_open():
+            raise link.closing_error()
         return self
 
     def reconnect(self) -> None:
@@ -146,7 +155,6 @@ class Client(Redialing):
             link.close(1001, "")
             link.abort("local")
         elif outage is not None:
-            outage.is_urgent = True
             outage.hurry()
 
     def __enter__(self: C) -> C:
@@ -161,6 +169,19 @@ class Client(Redialing):
             # Nobody will come to __exit__, and a thread may be dialing.
             self.close(exit_code(type(interrupt)))
             raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close with 1000 (1011 when an exception leaves), and wait for the handshake.
+
+        After start(), for the listeners of the end too."""
+        super().__exit__(kind, error, traceback)
+        if self._finished is not None and not self._is_dispatching_here():
+            self.join(self._patience(kind))
 
     def __iter__(self) -> Iterator[str | bytes]:
         """Yield messages until the connection closes with 1000 or 1001.

@@ -216,15 +216,9 @@ class Connection(ReadingSide):
         traceback: TracebackType | None,
     ) -> None:
         """Close with 1000 (1011 when an exception leaves) and wait for the handshake."""
-        code = 1000 if kind is None else exit_code(kind)
-        self.close(code)
-        if self._link is None:
-            return
-        timeout = self._terms.close_timeout
-        if code == 1001:
-            # Whoever interrupts the program does not want to wait.
-            timeout = HASTE if timeout is None else min(timeout, HASTE)
-        self.wait_closed(timeout)
+        self.close(1000 if kind is None else exit_code(kind))
+        if self._link is not None:
+            self.wait_closed(self._patience(kind))
 
     # --- what can be asked ------------------------------------------------------------------------
 
@@ -274,6 +268,14 @@ class Connection(ReadingSide):
     def _link_now(self) -> Link | None:
         """Return the link if it takes no waiting for the network."""
         return self._link or self._open()
+
+    def _patience(self, kind: type[BaseException] | None) -> float | None:
+        """Seconds that the end of a with waits for the closing handshake."""
+        timeout = self._terms.close_timeout
+        if kind is None or exit_code(kind) != 1001:
+            return timeout
+        # Whoever interrupts the program does not want to wait.
+        return HASTE if timeout is None else min(timeout, HASTE)
 
     def _close_when_open(self, code: int, reason: str) -> None:
         """Note a close of one that is being opened, beneath in the same thread; there may be none."""

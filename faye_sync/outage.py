@@ -71,18 +71,24 @@ class Outage:
         """
         with self.attempt(None) as pause:
             try:
-                pause.wait((), delay)
+                # Looked at with the pause in its place, so that no hurry comes between.
+                pause.wait((), 0.0 if self.is_urgent else delay)
             except CalledOff:
                 if self.is_called_off:
                     raise
+        self.is_urgent = False
 
     def call_off(self) -> None:
         """End the dialing without a connection. For any thread and for signals."""
         self.is_called_off = True
-        self.hurry()
+        self._interrupt()
 
     def hurry(self) -> None:
         """End the present wait, or attempt, so that the next one begins. For any thread."""
+        self.is_urgent = True
+        self._interrupt()
+
+    def _interrupt(self) -> None:
         if self._attempt is not None:
             self._attempt.call_off()
 

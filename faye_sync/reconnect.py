@@ -4,7 +4,6 @@ Pure: knows neither sockets nor threads. Retry-After is RFC 9110 10.2.3."""
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -90,12 +89,9 @@ class Reconnect:
         return max(delay, _retry_after(error))
 
 
-def _in_range(least: float, most: float = math.inf) -> Callable[[Any], bool]:
+def _in_range(least: float, most: float = 1e9) -> Callable[[Any], bool]:
     return lambda value: (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and least <= value <= most
-        and value != math.inf
+        isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
     )
 
 
@@ -109,17 +105,17 @@ def _are_statuses(value: Any) -> bool:
     return is_some and all(isinstance(status, int) for status in value)
 
 
-_SECONDS = ("seconds, 0 or more", _in_range(0.0))
+_SECONDS = ("seconds, 0 to 1e9", _in_range(0.0))
 _ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "initial": _SECONDS,
-    "factor": ("1 or more", _in_range(1.0)),
+    "factor": ("1 to 1e9", _in_range(1.0)),
     "maximum": _SECONDS,
     "jitter": ("0 to 1", _in_range(0.0, 1.0)),
     "max_attempts": ("an int of 1 or more, or None", _is_count),
     "statuses": ("a collection of ints", _are_statuses),
     "stable": _SECONDS,
     "idle": (
-        "seconds above 0, or None",
+        "seconds above 0, at most 1e9, or None",
         lambda value: value is None or (_in_range(0.0)(value) and value > 0),
     ),
 }
@@ -130,7 +126,11 @@ def _retry_after(error: BaseException) -> float:
     value = "" if headers is None else headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return min(float(value[:20]), LONGEST_RETRY_AFTER)
-    date = parse_date(value)
+    try:
+        date = parse_date(value)
+    except OverflowError:
+        # A year, a day or a zone beyond all bounds.
+        return 0.0
     if date is None:
         return 0.0
     return min(max(0.0, (date - datetime.now(timezone.utc)).total_seconds()), LONGEST_RETRY_AFTER)

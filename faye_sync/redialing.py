@@ -26,6 +26,7 @@ from faye_sync.shutdown import hold
 from faye_sync.sources import Sources
 from faye_sync.terms import Terms
 from faye_sync.transport.attempt import Attempt, CalledOff
+from faye_sync.transport.upgrade import without_userinfo
 
 logger = logging.getLogger("faye_sync")
 
@@ -155,15 +156,15 @@ class Redialing(Connection):
         if self._policy is None:
             # Bounded by open_timeout, in the caller's own thread.
             timeout = None
-        link = self._open_within(timeout)
+        link = self._open_within(timeout, "receive()")
         return self._source or link
 
-    def _open_within(self, timeout: float | None) -> Link | None:
+    def _open_within(self, timeout: float | None, call: str) -> Link | None:
         outage = None if self._link is not None else self._join_outage()
         if outage is None:
             return self._link
         if outage.is_here():
-            raise RuntimeError("receive() inside a listener would wait for itself")
+            raise RuntimeError(f"{call} inside a listener would wait for itself")
         self._work_on(outage)
         return self._outcome(outage, timeout)
 
@@ -187,9 +188,7 @@ class Redialing(Connection):
         self._sources.add(link)
         receiver = self._receiver
         super()._linked(link)
-        if self._policy is not None:
-            # It was opened by a thread of the outage's own.
-            self._receiver = receiver
+        self._receiver = receiver
         self._source = self._sources.first
         hold(link)
 
@@ -230,6 +229,9 @@ class Redialing(Connection):
         """Have the outage ended by somebody; returns at once where that may take long."""
         if self._is_for_reader():
             return
+        if self._receiver is None and outage.world.is_home():
+            # Whoever wanted the connection is the one to read, until another thread begins to.
+            self._receiver = outage.world.current()
         if self._policy is not None:
             self._spawn_dialer(outage)
         elif self._take(outage):
@@ -281,7 +283,6 @@ class Redialing(Connection):
                 if outage.is_called_off:
                     raise
                 # reconnect() wants the next one at once.
-                outage.is_urgent = True
                 failure = ConnectionClosed(1006, "", False, "local")
             except Exception as error:
                 if not self._tries.failed(error):
@@ -291,7 +292,7 @@ class Redialing(Connection):
     def _pause_before_next(self, outage: Outage, failure: Exception) -> None:
         delay = self._tries.wait_after(failure)
         if outage.is_urgent:
-            delay, outage.is_urgent = 0.0, False
+            delay = 0.0
         self._tell(ReconnectEvent(self._tries.waits, delay, failure))
         outage.rest(delay)
 
@@ -342,7 +343,8 @@ class Redialing(Connection):
             self._failure = None if final.cause == "local" else error
         if self._failure is not None:
             if not self._listens(ErrorEvent.type) and self._style is Style.CALLBACK:
-                logger.warning("Client %s: no connection to %s: %s", self.id, self.url, error)
+                url = without_userinfo(self.url)
+                logger.warning("Client %s: no connection to %s: %s", self.id, url, error)
             self._tell(ErrorEvent(str(error), error))
         self._is_told_closed = True
         self._tell(final)

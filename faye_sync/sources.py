@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from faye_sync.events import CloseEvent
 from faye_sync.link import Link
 
 
@@ -36,5 +37,5 @@ class Sources:
 
 
 def _has_more(link: Link) -> bool:
-    """Whether there is anything to hand out but the end."""
-    return any(event is not link.final for event in tuple(link.incoming.inbox))
+    """Whether there is anything to hand out but the end, which is not that of the connection."""
+    return any(not isinstance(event, CloseEvent) for event in tuple(link.incoming.inbox))

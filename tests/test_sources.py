@@ -88,7 +88,6 @@ def test_a_link_that_left_something_is_read_before_the_present_one(make):
     assert MessageEvent("the last word") in old.incoming.inbox
 
 
-@pytest.mark.xfail(reason="the end as the wire had it counts as something to hand out")
 def test_a_link_that_left_nothing_but_its_end_is_forgotten(make):
     sources, present = Sources(), make().link
     sources.add(make().finish())
@@ -106,7 +105,6 @@ def test_a_link_that_failed_is_read_to_its_error(make):
     assert sources.first is failed
 
 
-@pytest.mark.xfail(reason="the end as the wire had it counts as something to hand out")
 def test_a_link_that_has_been_read_is_forgotten_with_the_next(make):
     sources, present = Sources(), make().link
     old = make().finish(MESSAGE)

@@ -21,6 +21,7 @@ VERSION = "13"
 # RFC 9110 5.6.2 and 5.5; a key is 16 octets in base64, so its last two signs are padding.
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
+_NOT_IN_FIELD = re.compile(r"[^\t -~\x80-\xff]")
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 
 _OWNED = frozenset(("upgrade", "connection", "content-length", "transfer-encoding"))
@@ -272,7 +273,10 @@ def pairs_of(headers: Any) -> Pairs:
     try:
         return tuple((name, value) for name, value in pairs)
     except (TypeError, ValueError):
-        raise ConfigurationError(f"headers must be a mapping or pairs, got {headers!r}") from None
+        # Its values may be secrets.
+        raise ConfigurationError(
+            f"headers must be a mapping or pairs, got {type(headers).__name__}"
+        ) from None
 
 
 def _check_header(name: object, value: object) -> None:
@@ -282,7 +286,15 @@ def _check_header(name: object, value: object) -> None:
         raise ConfigurationError(f"header {name} is the handshake's own; leave it out")
     if not isinstance(value, str) or not _FIELD_VALUE.fullmatch(value):
         allowed = "latin-1 without control characters or space at an end"
-        raise ConfigurationError(f"header {name} must be {allowed}, got {shown(value)}")
+        raise ConfigurationError(f"header {name} must be {allowed}, got {_wrong_in(value)}")
+
+
+def _wrong_in(value: object) -> str:
+    """Show what is wrong with a header's value, and no more: it may be a secret."""
+    if not isinstance(value, str):
+        return type(value).__name__
+    found = _NOT_IN_FIELD.search(value)
+    return f"{found[0]!a} at index {found.start()}" if found else "a blank at an end"
 
 
 def check_subprotocols(protocols: Iterable[str]) -> tuple[str, ...]:

@@ -153,6 +153,11 @@ class UpgradeAdapter(HTTPAdapter):
             self.refusals.append(Refused(response, head, body))
         return response
 
+    @property
+    def was_used(self) -> bool:
+        """Whether any hop was begun."""
+        return self._first is not None
+
     def give_up(self) -> None:
         """Close what was opened and will not be used."""
         if self.opened is not None:

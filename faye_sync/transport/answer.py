@@ -6,7 +6,7 @@ of a line; both are seen to here. RFC 9112 2.2 and 5, RFC 9110 15.2."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import h11
@@ -77,14 +77,16 @@ class AnswerReader:
 
     def __init__(self, conn: h11.Connection, pipe: Pipe, who: str) -> None:
         self._conn = conn
-        self._pieces = _pieces(pipe)
+        self._pipe = pipe
         self._who = who
         self._fed = bytearray()
+        # What was received and not fed: h11 bounds only what it gets in pieces.
+        self._unfed = memoryview(b"")
 
     @property
     def trailing(self) -> bytes:
         """The octets that came behind a head which ends HTTP."""
-        return self._conn.trailing_data[0]
+        return self._conn.trailing_data[0] + bytes(self._unfed)
 
     def head(self) -> Head:
         """Wait for the head that is the answer.
@@ -108,7 +110,7 @@ class AnswerReader:
             while len(body) < limit:
                 event = self._conn.next_event()
                 if event is h11.NEED_DATA:
-                    self._conn.receive_data(next(self._pieces))
+                    self._conn.receive_data(self._piece())
                 elif isinstance(event, h11.Data):
                     body += event.data
                 else:
@@ -129,9 +131,19 @@ class AnswerReader:
                 return event
             if event is not h11.NEED_DATA:
                 raise HandshakeError(f"{self._who} closed the connection before an answer")
-            self._feed(next(self._pieces))
+            self._feed(self._piece())
+
+    def _piece(self) -> bytes:
+        """Wait for octets, unless some are left; empty at the end."""
+        if not self._unfed:
+            self._unfed = memoryview(self._pipe.recv())
+        piece, self._unfed = bytes(self._unfed[:_PIECE]), self._unfed[_PIECE:]
+        return piece
 
     def _feed(self, piece: bytes) -> None:
+        if not piece:
+            where = "within" if self.trailing else "before"
+            raise HandshakeError(f"{self._who} closed the connection {where} an answer")
         self._fed += piece
         try:
             self._conn.receive_data(piece)
@@ -139,12 +151,10 @@ class AnswerReader:
             raise HandshakeError(self._malformed(error)) from error
 
     def _malformed(self, error: h11.RemoteProtocolError) -> str:
-        if not self._fed:
-            return f"{self._who} closed the connection before an answer"
         return f"the answer of {self._who} is no HTTP/1.1: {error}"
 
     def _check_lines(self, event: h11.Response | h11.InformationalResponse) -> None:
-        octets = len(self._fed) - len(self.trailing)
+        octets = len(self._fed) - len(self._conn.trailing_data[0])
         if octets > HEAD_LIMIT:
             raise HandshakeError(f"{self._who} sent a head of more than {HEAD_LIMIT} octets")
         if len(event.headers) > _MOST_FIELDS:
@@ -158,14 +168,6 @@ class AnswerReader:
 def new_exchange() -> h11.Connection:
     """Make the h11 connection for one request and its answer."""
     return h11.Connection(our_role=h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
-
-
-def _pieces(pipe: Pipe) -> Iterator[bytes]:
-    """Yield what the pipe gives in pieces that h11 can bound; empty ones at the end."""
-    while True:
-        data = pipe.recv()
-        for start in range(0, max(1, len(data)), _PIECE):
-            yield data[start : start + _PIECE]
 
 
 def _encoded(fields: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

@@ -34,18 +34,27 @@ class SocketPipe:
         self._attempt = attempt
 
     def recv(self) -> bytes:
-        while True:
-            self._attempt.check()
-            try:
-                return self._sock.recv(CHUNK)
-            except BlockingIOError:
-                self._attempt.wait([(self._sock.fileno(), READ)])
+        while (data := self._recv_now()) is None:
+            self._attempt.wait([(self._sock.fileno(), READ)])
+        return data
 
     def send_all(self, data: bytes) -> None:
-        rest = memoryview(data)
+        rest = memoryview(data)[self._send_now(data) :]
         while rest:
-            self._attempt.check()
-            try:
-                rest = rest[self._sock.send(rest) :]
-            except BlockingIOError:
-                self._attempt.wait([(self._sock.fileno(), WRITE)])
+            self._attempt.wait([(self._sock.fileno(), WRITE)])
+            rest = rest[self._send_now(rest) :]
+
+    def _recv_now(self) -> bytes | None:
+        # Nobody waits in here, or a deadline would be told as a consequence of BlockingIOError.
+        self._attempt.check()
+        try:
+            return self._sock.recv(CHUNK)
+        except BlockingIOError:
+            return None
+
+    def _send_now(self, data: bytes | memoryview) -> int:
+        self._attempt.check()
+        try:
+            return self._sock.send(data)
+        except BlockingIOError:
+            return 0

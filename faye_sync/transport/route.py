@@ -6,6 +6,7 @@ from _socket import socket as PlainSocket
 from dataclasses import dataclass
 
 from faye_sync.concurrency import Concurrency
+from faye_sync.errors import ConfigurationError
 from faye_sync.transport.attempt import Attempt
 from faye_sync.transport.dial import Net, connect
 from faye_sync.transport.pipe import Pipe, SocketPipe
@@ -78,9 +79,15 @@ def _connect_to(proxy: Proxy, net: Net, attempt: Attempt) -> PlainSocket:
 
 
 def _through(pipe: Pipe, proxy: Proxy, host: str, port: int, attempt: Attempt) -> Pipe:
-    if proxy.tls is not None:
+    if proxy.scheme == "https":
         attempt.phase = f"TLS handshake with the proxy {proxy.host}"
-        pipe = TlsPipe(pipe, proxy.tls)
+        pipe = TlsPipe(pipe, _required(proxy.tls))
     attempt.phase = f"waiting for the answer of the proxy {proxy.host}"
     tunnel(pipe, proxy, host, port, attempt)
     return pipe
+
+
+def _required(tls: TlsSettings | None) -> TlsSettings:
+    if tls is None:
+        raise ConfigurationError("a proxy with https needs TLS settings")
+    return tls

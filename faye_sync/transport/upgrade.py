@@ -7,7 +7,8 @@ are replaced by ours; the session itself is left alone but for its cookies."""
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import requests
@@ -57,8 +58,8 @@ class Wayfinder:
         ca: Any,
         net: Mapping[str, Any] | None,
     ) -> None:
-        self._session = _new_session() if session is None else session
-        self._auth = auth
+        self._session = _new_session() if session is None else _checked_session(session)
+        self._auth = _checked_auth(auth)
         self._tls = tls
         self._ca = ca
         self._net = net_of(net)
@@ -96,7 +97,7 @@ class Wayfinder:
         proxy = proxy_of(url, headers)
         if proxy.scheme != "https":
             return proxy
-        return proxy_of(url, headers, self._tls_to_proxy(url, proxy.host, verify))
+        return replace(proxy, tls=self._tls_to_proxy(url, proxy.host, verify))
 
     # --- the handshake ------------------------------------------------------------------------------
 
@@ -140,8 +141,10 @@ class Wayfinder:
         except (requests.RequestException, HTTPError) as error:
             raise _translated(adapter, error) from error
         except ValueError as error:
-            # What is wrong with a Location, the port maybe, some versions of requests let through.
-            if not (adapter.refusals and adapter.refusals[-1].response.is_redirect):
+            # What is wrong with a Location or a proxy of the environment comes bare, at times.
+            # What an auth object or a hook of the user's raises goes on as it is.
+            is_redirect = adapter.refusals and adapter.refusals[-1].response.is_redirect
+            if not is_redirect and (adapter.was_used or type(error) is not ValueError):
                 raise
             raise _translated(adapter, error) from error
 
@@ -149,8 +152,12 @@ class Wayfinder:
         """Copy the session, of whatever class, but not its adapters.
 
         Not by copy.copy(): its __getstate__ forgets what a subclass has added."""
-        shadow: requests.Session = object.__new__(type(self._session))
-        shadow.__dict__.update(self._session.__dict__)
+        session = self._session
+        shadow: requests.Session = object.__new__(type(session))
+        shadow.__dict__.update(session.__dict__)
+        for name in _slots_of(type(session)):
+            if hasattr(session, name):
+                setattr(shadow, name, getattr(session, name))
         shadow.adapters = OrderedDict((("https://", adapter), ("http://", adapter)))
         shadow.max_redirects = min(self._session.max_redirects, MOST_REDIRECTS)
         if self._proxies:
@@ -219,14 +226,14 @@ def check_url(url: object) -> str:
     try:
         parsed = parse_url(url)
     except LocationParseError:
-        raise ConfigurationError(f"this is no URL: {_without_userinfo(url)!a}") from None
+        raise ConfigurationError(f"this is no URL: {without_userinfo(url)!a}") from None
     if parsed.scheme not in PLAIN_SCHEMES:
         raise ConfigurationError(
-            f"scheme must be ws or wss, got {parsed.scheme or 'none'} in {_without_userinfo(url)!a}"
+            f"scheme must be ws or wss, got {parsed.scheme or 'none'} in {without_userinfo(url)!a}"
         )
     if not parsed.host or parsed.port == 0:
         part = "host" if not parsed.host else "port above 0"
-        raise ConfigurationError(f"a URL has a {part}, got {_without_userinfo(url)!a}")
+        raise ConfigurationError(f"a URL has a {part}, got {without_userinfo(url)!a}")
     return url.partition("#")[0]
 
 
@@ -250,10 +257,34 @@ def check_request_headers(headers: Pairs) -> Pairs:
     return headers
 
 
+def _checked_session(session: object) -> requests.Session:
+    if isinstance(session, requests.Session):
+        return session
+    raise ConfigurationError(
+        f"session must be a requests.Session or None, got {type(session).__name__}"
+    )
+
+
+def _checked_auth(auth: Any) -> Any:
+    if auth is None or callable(auth) or (isinstance(auth, tuple) and len(auth) == 2):
+        return auth
+    # Not what it holds, which is a secret.
+    raise ConfigurationError(
+        "auth must be a callable as requests takes it, a tuple of user and password, or None, "
+        f"got {type(auth).__name__}"
+    )
+
+
 def _new_session() -> requests.Session:
     session = requests.Session()
     session.headers["User-Agent"] = "faye_sync"
     return session
+
+
+def _slots_of(kind: type) -> Iterator[str]:
+    for base in kind.__mro__:
+        slots = vars(base).get("__slots__", ())
+        yield from (slots,) if isinstance(slots, str) else slots
 
 
 def _pool(adapter: Any, request: requests.PreparedRequest, verify: Any, cert: Any) -> Any:
@@ -279,13 +310,14 @@ def _plain(url: str) -> str:
 
 
 def _joined(headers: Pairs) -> dict[str, str | None]:
-    """Join headers of one name (RFC 9110 5.3); the session's own for page requests are left out."""
+    """Join headers of one name (RFC 9110 5.3, RFC 6265 5.4); the session's own for page requests are left out."""
     joined: dict[str, str | None] = {"Accept": None, "Accept-Encoding": None}
     names: dict[str, str] = {name.lower(): name for name in joined}
     for name, value in headers:
         known = names.setdefault(name.lower(), name)
         earlier = joined.get(known)
-        joined[known] = value if earlier is None else f"{earlier}, {value}"
+        mark = "; " if name.lower() == "cookie" else ", "
+        joined[known] = value if earlier is None else f"{earlier}{mark}{value}"
     return joined
 
 
@@ -313,6 +345,15 @@ def _translated(adapter: UpgradeAdapter, error: Exception) -> Exception:
     return ConfigurationError(f"this request cannot be made: {error}")
 
 
-def _without_userinfo(url: str) -> str:
+def without_userinfo(url: str) -> str:
+    """Make a URL fit for logs and errors.
+
+    Args:
+        url: Any text.
+
+    Returns:
+        It, with "..." for what may be a password.
+    """
     before, at, after = url.rpartition("@")
-    return f"{before.partition('://')[0]}://...@{after}" if at else url
+    scheme, mark, _ = before.partition("://")
+    return f"{scheme if mark else ''}{mark}...@{after}" if at else url
