@@ -5,6 +5,7 @@ Pure: knows neither sockets nor threads. Retry-After is RFC 9110 10.2.3."""
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -89,7 +90,7 @@ class Reconnect:
         return max(delay, _retry_after(error))
 
 
-def _in_range(least: float, most: float = 1e9) -> Callable[[Any], bool]:
+def _in_range(least: float, most: float = sys.float_info.max) -> Callable[[Any], bool]:
     return lambda value: (
         isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
     )
@@ -105,17 +106,17 @@ def _are_statuses(value: Any) -> bool:
     return is_some and all(isinstance(status, int) for status in value)
 
 
-_SECONDS = ("seconds, 0 to 1e9", _in_range(0.0))
+_SECONDS = ("seconds, 0 or more", _in_range(0.0))
 _ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "initial": _SECONDS,
-    "factor": ("1 to 1e9", _in_range(1.0)),
+    "factor": ("1 or more", _in_range(1.0)),
     "maximum": _SECONDS,
     "jitter": ("0 to 1", _in_range(0.0, 1.0)),
     "max_attempts": ("an int of 1 or more, or None", _is_count),
     "statuses": ("a collection of ints", _are_statuses),
     "stable": _SECONDS,
     "idle": (
-        "seconds above 0, at most 1e9, or None",
+        "seconds above 0, or None",
         lambda value: value is None or (_in_range(0.0)(value) and value > 0),
     ),
 }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import h11
 from werkzeug.datastructures import Headers
 
+from faye_sync.driver.handshake import shown
 from faye_sync.errors import ConfigurationError, HandshakeError
 from faye_sync.transport.pipe import Pipe
 
@@ -23,6 +24,9 @@ _MOST_FIELDS = 256
 _MOST_INFORMATIONAL = 8
 # Octets of a refusal's body that are kept.
 BODY_LIMIT = 65536
+
+# Octets of an answer that is none, for its error.
+_SHOWN = 40
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
@@ -125,7 +129,7 @@ class AnswerReader:
             try:
                 event = self._conn.next_event()
             except h11.RemoteProtocolError as error:
-                raise HandshakeError(self._malformed(error)) from error
+                raise self._malformed(error) from error
             if isinstance(event, h11.Response | h11.InformationalResponse):
                 self._check_lines(event)
                 return event
@@ -141,17 +145,18 @@ class AnswerReader:
         return piece
 
     def _feed(self, piece: bytes) -> None:
+        if not piece and not self.trailing:
+            raise HandshakeError(f"{self._who} closed the connection before an answer")
         if not piece:
-            where = "within" if self.trailing else "before"
-            raise HandshakeError(f"{self._who} closed the connection {where} an answer")
+            raise self._malformed(f"it ended after {shown(self.trailing[:_SHOWN])}")
         self._fed += piece
         try:
             self._conn.receive_data(piece)
         except h11.RemoteProtocolError as error:
-            raise HandshakeError(self._malformed(error)) from error
+            raise self._malformed(error) from error
 
-    def _malformed(self, error: h11.RemoteProtocolError) -> str:
-        return f"the answer of {self._who} is no HTTP/1.1: {error}"
+    def _malformed(self, why: object) -> HandshakeError:
+        return HandshakeError(f"the answer of {self._who} is no HTTP/1.1: {why}")
 
     def _check_lines(self, event: h11.Response | h11.InformationalResponse) -> None:
         octets = len(self._fed) - len(self._conn.trailing_data[0])
@@ -160,9 +165,7 @@ class AnswerReader:
         if len(event.headers) > _MOST_FIELDS:
             raise HandshakeError(f"{self._who} sent more than {_MOST_FIELDS} headers")
         if _BARE_LF.search(self._fed, 0, octets):
-            raise HandshakeError(
-                f"the answer of {self._who} is no HTTP/1.1: a line ends with LF alone"
-            )
+            raise self._malformed("a line ends with LF alone")
 
 
 def new_exchange() -> h11.Connection:
