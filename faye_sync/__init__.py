@@ -1,7 +1,12 @@
-"""Synchronous WebSocket and EventSource for WSGI applications and plain scripts."""
+"""Synchronous WebSocket and EventSource for WSGI applications and plain scripts.
+
+Client comes at its first use, because requests comes with it: a server's
+process is spared that, and gevent may still be patching it."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from faye_sync.broadcast import broadcast
-from faye_sync.client import Client
 from faye_sync.errors import (
     ConfigurationError,
     ConnectionClosed,
@@ -25,6 +30,9 @@ from faye_sync.events import (
 from faye_sync.reconnect import Reconnect
 from faye_sync.websocket import WebSocket
 
+if TYPE_CHECKING:
+    from faye_sync.client import Client
+
 __all__ = [
     "Client",
     "CloseEvent",
@@ -47,3 +55,17 @@ __all__ = [
     "WebSocket",
     "broadcast",
 ]
+
+_LATER = {"Client": "faye_sync.client"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what comes at its first use."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Name what there is, imported already or not."""
+    return sorted({*globals(), *__all__})

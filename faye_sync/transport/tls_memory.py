@@ -15,7 +15,15 @@ from collections.abc import Iterable
 from contextlib import suppress
 from itertools import pairwise
 from socket import SHUT_RD
-from ssl import MemoryBIO, SSLEOFError, SSLError, SSLObject, SSLWantReadError, SSLZeroReturnError
+from ssl import (
+    SSL_ERROR_INVALID_ERROR_CODE,
+    MemoryBIO,
+    SSLEOFError,
+    SSLError,
+    SSLObject,
+    SSLWantReadError,
+    SSLZeroReturnError,
+)
 
 from faye_sync.concurrency import Concurrency
 from faye_sync.transport.pipe import Pipe
@@ -81,20 +89,25 @@ class TlsLayer:
         if self._failure is not None:
             raise self._failure
         pieces = []
-        try:
-            while piece := self.tls.read(RECORD):
-                pieces.append(piece)
-        except SSLWantReadError:
-            self.is_dry = True
-            return b"".join(pieces) or None
-        except (SSLEOFError, SSLZeroReturnError):
-            # Without a close_notify too: RFC 6455 has an end of its own.
+        while True:
+            try:
+                while piece := self.tls.read(RECORD):
+                    pieces.append(piece)
+            except SSLWantReadError:
+                self.is_dry = True
+                return b"".join(pieces) or None
+            except (SSLEOFError, SSLZeroReturnError):
+                # Without a close_notify too: RFC 6455 has an end of its own.
+                return b"".join(pieces)
+            except SSLError as error:
+                if error.errno == SSL_ERROR_INVALID_ERROR_CODE:
+                    # ssl runs signal handlers between OpenSSL's reading and its own return, and one
+                    # that sends overwrites why nothing was read. That can be asked again.
+                    continue
+                self._failure = error
+                if not pieces:
+                    raise
             return b"".join(pieces)
-        except SSLError as error:
-            self._failure = error
-            if not pieces:
-                raise
-        return b"".join(pieces)
 
     def say_goodbye(self) -> None:
         """Make a close_notify."""
