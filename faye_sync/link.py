@@ -163,7 +163,8 @@ class Link:
             timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
             if not self.incoming.read(timeout, wakeable=wakeable):
                 return None
-            if self.incoming.is_woken and not inbox:
+            if not inbox and (self.incoming.is_woken or timeout == 0):
+                # Woken; or late, though octets go on to come that are no event.
                 return None
 
     def rest(self) -> list[Event]:
