@@ -290,6 +290,10 @@ class Client(Redialing):
         return self._url
 
     @property
+    def environ(self) -> None:
+        """None: only a server's end has one."""
+
+    @property
     def headers(self) -> Headers:
         """The headers of the 101; empty before."""
         return Headers() if self._opened is None else self._opened.head.headers()

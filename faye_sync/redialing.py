@@ -189,7 +189,7 @@ class Redialing(Connection):
         receiver = self._receiver
         super()._linked(link)
         self._receiver = receiver
-        self._source = self._sources.first
+        self._source, self._dropped = self._sources.first, None
         hold(link)
 
     # --- the end of a link ----------------------------------------------------------------------------
