@@ -4,12 +4,14 @@ What came before the fault is handed out, then the connection is failed with the
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from faye_sync import Client, ConnectionClosed, MessageTooBig, ProtocolError, ReadyState
 from tests.support.certificates import certificate
 from tests.support.endings import PATIENCE, in_time
-from tests.support.hostile import HostileServer, Visit, closing, opened, send
+from tests.support.hostile import HostileServer, Step, Visit, closing, opened, send
 from tests.support.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
 
 HELLO = frame(TEXT, b"hello")
@@ -259,3 +261,90 @@ def test_what_follows_a_close_frame_is_not_delivered(hostile):
     client = Client(server.url()).connect()
     error = failure(client)
     assert (error.code, error.was_clean) == (1000, True)
+
+
+# --- what the client sends --------------------------------------------------------------------------
+
+
+def test_after_its_close_frame_the_client_sends_nothing(hostile):
+    late = frame(PING, b"late") + frame(TEXT, b"late")
+    server = hostile(opened(send(closing(4000)), Visit.read_close, send(late), Visit.end_writing))
+    client = Client(server.url()).connect()
+    assert failure(client).code == 4000
+    assert server.visit().left.wait(PATIENCE)
+    assert server.visit().frames == [(CLOSE, (4000).to_bytes(2, "big"))]
+    assert server.visit().unread() == b""
+
+
+def test_every_frame_has_a_mask_of_its_own(hostile):
+    count = 64
+    server = hostile(opened(*[Visit.read_frame] * count, Visit.answer_close))
+    with Client(server.url()) as client:
+        for _ in range(count):
+            client.send("x" * 8)
+    octets = server.visit().received.partition(b"\r\n\r\n")[2]
+    masks = [bytes(octets[start + 2 : start + 6]) for start in range(0, 14 * count, 14)]
+    assert len(set(masks)) > count - 4
+    # Random octets: of 256 of them, some 160 are different.
+    assert len(set(b"".join(masks))) > 100
+
+
+def test_a_ping_before_a_message_is_answered_before_it_is_handed_out(hostile):
+    server = hostile(opened(Visit.read_frame, Visit.read_frame, glued=frame(PING, b"p") + HELLO))
+    client = Client(server.url(), close_timeout=0.1).connect()
+    client.send(client.receive(PATIENCE) + "!")
+    client.close()
+    assert client.wait_closed(PATIENCE)
+    assert server.visit().frames == [(PONG, b"p"), (TEXT, b"hello!")]
+
+
+def test_a_ping_is_answered_while_the_close_is_awaited(hostile):
+    def ping_first(visit: Visit) -> None:
+        visit.read_close()
+        visit.send(frame(PING, b"p") + closing(1000))
+        visit.end_writing()
+
+    server = hostile(opened(ping_first))
+    client = Client(server.url()).connect()
+    client.close()
+    assert client.wait_closed(PATIENCE)
+    assert client.close_code == 1000
+
+
+# --- TLS that goes wrong after the 101 --------------------------------------------------------------
+
+
+def send_raw(octets: bytes) -> Step:
+    """Send octets beside TLS."""
+    return lambda visit: socket.socket.send(visit.sock, octets)
+
+
+BESIDE = {
+    "garbage": b"x" * 100,
+    "nul": bytes(100),
+    "a-bad-record": bytes.fromhex("17 03 03 00 20") + bytes(32),
+    "a-fatal-alert": bytes.fromhex("15 03 03 00 02 02 28"),
+    "a-record-over-the-limit": bytes.fromhex("17 03 03 ff ff") + bytes(100),
+}
+
+
+@pytest.mark.parametrize("octets", BESIDE.values(), ids=BESIDE)
+def test_octets_that_are_no_tls_end_the_connection(hostile, octets):
+    server = hostile(opened(send(HELLO), send_raw(octets)), tls=True)
+    client = opened_client(server)
+    assert client.receive(PATIENCE) == "hello"
+    error = failure(client)
+    assert (error.code, error.was_clean) == (1006, False)
+
+
+def test_a_close_notify_without_a_close_frame_is_1006(hostile):
+    def say_goodbye(visit: Visit) -> None:
+        with visit.translated():
+            visit.sock.settimeout(PATIENCE)
+            visit.sock.unwrap()
+
+    server = hostile(opened(send(HELLO), say_goodbye), tls=True)
+    client = opened_client(server)
+    assert client.receive(PATIENCE) == "hello"
+    error = failure(client)
+    assert (error.code, error.cause) == (1006, "eof")

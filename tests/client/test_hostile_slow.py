@@ -13,7 +13,19 @@ from faye_sync import Client, ConnectionClosed, HandshakeError
 from tests.support.certificates import certificate
 from tests.support.endings import OPEN_TIMEOUT, failed_dial, in_time, nothing_left
 from tests.support.heads import head, switching
-from tests.support.hostile import Script, Step, Visit, drip, flood, read, send, unreachable
+from tests.support.hostile import (
+    Script,
+    Step,
+    Visit,
+    answered,
+    drip,
+    flood,
+    opened,
+    read,
+    send,
+    unreachable,
+)
+from tests.support.program import Program
 
 CONTINUE = head(status=b"HTTP/1.1 100 Continue")
 
@@ -206,3 +218,74 @@ def test_close_from_another_thread_ends_the_dialing_at_every_stage(hostile, scri
         client.connect()
     closer.join(20)
     assert raised.value.cause == "local"
+
+
+# --- in callback style ------------------------------------------------------------------------------
+
+FAILURES = {
+    "no-101": (answered(head(b"Content-Length: 0", status=b"HTTP/1.1 403 No")), "handshake"),
+    "a-bad-101": (answered(head()), "handshake"),
+    "eof": ((Visit.read_head, Visit.end_writing), "handshake"),
+    "reset": ((Visit.read_head, pause_briefly, Visit.reset), "connect"),
+    "silence": ((Visit.read_head,), "connect"),
+}
+
+
+@pytest.mark.parametrize("script, cause", FAILURES.values(), ids=FAILURES)
+def test_in_callback_style_a_failure_is_an_error_event_then_a_close_event(hostile, script, cause):
+    client = Client(hostile(script).url(), open_timeout=OPEN_TIMEOUT)
+    events = []
+    for name in ("open", "error", "close"):
+        client.on(name, events.append)
+    with in_time(OPEN_TIMEOUT):
+        client.run()
+    error, close = events
+    assert (error.type, close.type) == ("error", "close")
+    assert isinstance(error.error, OSError)
+    assert (close.cause, close.was_clean) == (cause, False)
+
+
+# --- descriptors ------------------------------------------------------------------------------------
+
+DIAL_WITH_FEW_DESCRIPTORS = """
+import os, resource, sys
+from errno import errorcode
+from faye_sync import Client
+
+def dial():
+    try:
+        with Client(sys.argv[1]):
+            return "open"
+    except OSError as error:
+        return errorcode.get(error.errno, repr(error))
+
+def held():
+    return len(os.listdir("/proc/self/fd"))
+
+dial()
+before = held()
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+outcomes = []
+for spare in range(16):
+    # held() has one of its own.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before - 1 + spare, most))
+    outcomes.append(dial())
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+print(*outcomes)
+print(dial(), held() - before)
+"""
+
+
+def test_without_descriptors_to_be_had_a_dial_fails_as_the_kernel_says_and_keeps_none(
+    hostile, tmp_path
+):
+    server = hostile(opened(Visit.answer_close))
+    script = tmp_path / "dial.py"
+    script.write_text(DIAL_WITH_FEW_DESCRIPTORS)
+    with Program(script, server.url()) as program:
+        outcomes = program.read().split()
+        assert program.read() == "open 0"
+        assert program.wait() == 0
+    assert outcomes[0] == "EMFILE"
+    assert outcomes[-1] == "open"
+    assert outcomes == sorted(outcomes)

@@ -72,7 +72,7 @@ class Visit:
 
     def read_more(self, patience: float = PATIENCE) -> bytes:
         """Wait for octets; raises Gone at the end of the client."""
-        with self._translated():
+        with self.translated():
             self.sock.settimeout(patience)
             piece = self.sock.recv(PIECE)
         if not piece:
@@ -121,6 +121,10 @@ class Visit:
         self.send(closing(code))
         self.end_writing()
 
+    def unread(self) -> bytes:
+        """What came and no step has read."""
+        return bytes(self.received[self._read :])
+
     def wait_for_eof(self) -> None:
         """Read to the end; raises Gone, always."""
         while True:
@@ -132,7 +136,7 @@ class Visit:
         """Send and read nothing meanwhile."""
         if ACCEPT in octets:
             octets = octets.replace(ACCEPT, accept_of(self.requests[-1]["Sec-WebSocket-Key"]))
-        with self._translated():
+        with self.translated():
             self.sock.settimeout(patience)
             self.sock.sendall(octets)
         self.sent += len(octets)
@@ -149,7 +153,7 @@ class Visit:
                 del self.received[self._read :]
             if writable:
                 self.sock.setblocking(False)
-                with self._translated():
+                with self.translated():
                     rest = rest[self.sock.send(rest) :]
         self.sent += len(octets)
 
@@ -166,7 +170,7 @@ class Visit:
 
     def shake_hands(self, context: ssl.SSLContext | None = None) -> None:
         """Speak TLS from here on."""
-        with self._translated():
+        with self.translated():
             self.sock.settimeout(PATIENCE)
             self.sock = (context or server_context()).wrap_socket(self.sock, server_side=True)
 
@@ -186,7 +190,7 @@ class Visit:
         assert self._server.released.wait(PATIENCE), "nobody called release()"
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
         """Raise Gone for all that the leaving of a client may come as."""
         try:
             yield
