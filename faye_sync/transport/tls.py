@@ -11,7 +11,13 @@ import errno
 import os
 import time
 from _socket import socket as PlainSocket
-from ssl import SSLEOFError, SSLWantReadError, SSLWantWriteError, SSLZeroReturnError
+from ssl import (
+    SSL_ERROR_INVALID_ERROR_CODE,
+    SSLEOFError,
+    SSLWantReadError,
+    SSLWantWriteError,
+    SSLZeroReturnError,
+)
 from typing import Any
 
 from faye_sync.concurrency import Concurrency, reentrant_lock
@@ -153,6 +159,10 @@ class TlsStream(RecordStream):
                 # Without a close_notify too: RFC 6455 has an end of its own.
                 self._tell_from_reset()
             except OSError as error:
+                if error.errno == SSL_ERROR_INVALID_ERROR_CODE:
+                    # A signal handler that sent, run by ssl between OpenSSL's reading and its own
+                    # return, has overwritten why nothing was read. The next read says it again.
+                    return b"".join(pieces) or None
                 # The next read meets the end.
                 self.error = error
         return b"".join(pieces)

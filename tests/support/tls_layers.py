@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from faye_sync.concurrency import THREADS, Concurrency
 from faye_sync.transport.attempt import Attempt
 from faye_sync.transport.pipe import Pipe, SocketPipe
+from faye_sync.transport.stream import set_no_delay
 from faye_sync.transport.tls_client import TlsSettings
 from faye_sync.transport.tls_memory import MemoryTlsStream, TlsPipe
 from tests.support.certificates import client_context
@@ -79,6 +80,7 @@ def layered(
     """A client's stream over so many layers of TLS, and the server's end."""
     theirs, ours = tcp_pair()
     theirs.settimeout(PATIENCE)
+    set_no_delay(theirs)
     ours.setblocking(False)
     with theirs, ours, ThreadPoolExecutor(1) as pool, Attempt(THREADS, PATIENCE) as attempt:
         answering = pool.submit(answer, theirs, depth, server_context(version))
