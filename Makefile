@@ -4,17 +4,18 @@
 # What `make test` may take, in seconds on two cores, on a machine where nothing is installed yet:
 #
 #   part                                        budget   measured
-#   set-up: virtual environment, packages           90         25
-#   set-up: Chromium, ws, Autobahn (at once)       150         55
-#   unit: tests/*.py, driver, transport            120         86
-#   servers: each WSGI server, each style          250        197
-#   frameworks                                      40         23
-#   autobahn, fast set: three servers               50         34
-#   autobahn, hardest limits, driver's own tests    40         19
-#   interop: websockets, websocket-client, ws       20          8
-#   stress                                          90         69
-#   browser, examples                               40         14
-#   together                                       890        530   (15 minutes are 900)
+#   set-up: virtual environment, packages           40         25
+#   set-up: Chromium, ws, Autobahn (at once)        70         55
+#   unit: tests/*.py, driver, transport            170        158
+#   client                                         210        200
+#   servers: each WSGI server, each style          205        197
+#   frameworks                                      25         23
+#   autobahn, fast set: three servers, client       55         47
+#   autobahn, hardest limits, driver's own tests    22         19
+#   interop: websockets, websocket-client, ws       10          8
+#   stress                                          72         69
+#   browser, examples                               21         19
+#   together                                       900        820   (15 minutes are 900)
 #
 # Measured by `make test ARGS=--durations=0`, summed by folder, on a machine that had other work to
 # do; `make conformance` takes 130 s, `make soak` 7 minutes, `make test-oldest` 290 s.
