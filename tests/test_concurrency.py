@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from faye_sync.concurrency import THREADS, call_home, world_of
+from faye_sync.concurrency import THREADS, call_home, world_here, world_of
 from faye_sync.concurrency.threads import ThreadEvent
 
 ROOT = Path(__file__).parents[1]
@@ -63,6 +63,15 @@ def test_a_flag_that_nobody_raises_ends_the_wait_at_its_timeout():
 def test_a_plain_socket_is_served_by_threads():
     with socket.socket() as sock:
         assert world_of(sock) is THREADS
+
+
+def test_without_a_hub_a_connection_of_ones_own_is_served_by_threads():
+    assert world_here() is THREADS
+    found = []
+    thread = threading.Thread(target=lambda: found.append(world_here()))
+    thread.start()
+    thread.join(20)
+    assert found == [THREADS]
 
 
 def test_at_home_a_function_is_simply_called():
@@ -313,3 +322,85 @@ def test_a_native_thread_may_start_a_hubs_connection(under):
     assert output.splitlines() == [
         f"/{how} hello (4000, '')" for how in ("listeners", "function", "run")
     ]
+
+
+# Who asks for a connection once the main thread has a hub; each prints its world.
+HERE = """
+import threading
+from faye_sync.concurrency import THREADS, world_here
+
+def name(world):
+    return "Threads" if world is THREADS else type(world).__name__
+
+def native():
+    hub.sleep(0)
+    found.append(world_here())
+
+hub.sleep(0)
+main = world_here()
+print("main:", name(main), main is world_here() is hub.world(), main.is_home())
+found = []
+hub.spawn(lambda: found.append(world_here()))
+hub.sleep(0)
+hub.sleep(0)
+print("green:", found.pop() is main)
+print("native:", name(hub.in_a_thread(world_here)))
+hub.in_a_thread(native)
+other = found.pop()
+print("native with a hub of its own:", name(other), other is main, other.is_home())
+print("main again:", world_here() is main)
+thread = threading.Thread(target=lambda: found.append(world_here()))
+thread.start()
+thread.join(20)
+print("threading:", name(found[0]), found.pop() is main)
+"""
+
+
+@BOTH
+@PATCHED_OR_NOT
+def test_a_connection_of_ones_own_is_served_by_this_threads_hub_if_there_is_one(under, patched):
+    hub = WORLDS[under]
+    assert run_script(HERE, under=under, patched=patched).splitlines() == [
+        f"main: {hub} True True",
+        "green: True",
+        "native: Threads",
+        f"native with a hub of its own: {hub} False False",
+        "main again: True",
+        # What threading makes there is a greenlet, or a real thread.
+        f"threading: {hub} True" if patched else "threading: Threads False",
+    ]
+
+
+NO_HUB = """
+from faye_sync.concurrency import world_here
+LOOK
+world_here()
+print(HAS)
+"""
+LOOKS = {
+    "gevent": ("from gevent._hub_local import get_hub_if_exists", "get_hub_if_exists()"),
+    "eventlet": ("from eventlet.hubs import _threadlocal", "getattr(_threadlocal, 'hub', None)"),
+}
+
+
+@BOTH
+def test_looking_for_a_hub_makes_none_where_nothing_is_patched(under):
+    look, has = LOOKS[under]
+    script = NO_HUB.replace("LOOK", look).replace("HAS", has)
+    assert run_script(script, under=under, patched=False) == "None\n"
+
+
+ANEW = """
+from gevent.hub import get_hub
+from faye_sync.concurrency import world_here
+
+hub.sleep(0)
+first = world_here()
+get_hub().destroy()
+hub.sleep(0)
+print(first is world_here(), world_here() is world_here(), world_here().hub is get_hub())
+"""
+
+
+def test_a_hub_that_was_destroyed_is_not_taken_for_the_next():
+    assert run_script(ANEW, patched=False) == "False True True\n"

@@ -7,16 +7,22 @@ import inspect
 import pickle
 
 import pytest
+import requests
+from werkzeug.datastructures import Headers
 
 from faye_sync import errors
 from faye_sync.errors import (
     ConfigurationError,
     ConnectionClosed,
     FayeSyncError,
+    HandshakeError,
     HijackError,
     MessageTooBig,
     ProtocolError,
+    ProxyError,
 )
+
+ANSWER = (407, Headers([("X-A", "1"), ("X-A", "2")]), b"body")
 
 KINDS = [
     pytest.param(ConfigurationError("bad"), ValueError, id="ConfigurationError"),
@@ -28,6 +34,10 @@ KINDS = [
     pytest.param(
         ConnectionClosed(4001, "kicked", True, "peer"), OSError, id="ConnectionClosed with all"
     ),
+    pytest.param(HandshakeError("no answer"), ConnectionError, id="HandshakeError"),
+    pytest.param(HandshakeError("no", *ANSWER), OSError, id="HandshakeError with an answer"),
+    pytest.param(ProxyError("no answer"), HandshakeError, id="ProxyError"),
+    pytest.param(ProxyError("no", *ANSWER), ConnectionError, id="ProxyError with an answer"),
 ]
 
 
@@ -102,3 +112,28 @@ def test_a_closed_connection_reads_as_no_errno():
     error = ConnectionClosed(1000, "bye", True, "peer")
     assert (error.errno, error.strerror, error.filename) == (None, None, None)
     assert (error.code, error.reason, error.was_clean, error.cause) == (1000, "bye", True, "peer")
+
+
+@pytest.mark.parametrize("kind", [HandshakeError, ProxyError])
+def test_a_handshake_without_an_answer_tells_of_none(kind):
+    error = kind("there was no answer")
+    assert str(error) == "there was no answer"
+    assert (error.status_code, error.headers, error.body, error.history) == (None, None, b"", ())
+
+
+@pytest.mark.parametrize("kind", [HandshakeError, ProxyError])
+def test_a_handshake_with_an_answer_reads_as_no_errno(kind):
+    error = kind("the server answered 407", *ANSWER)
+    assert (error.errno, error.strerror, error.filename) == (None, None, None)
+    assert (error.status_code, error.headers, error.body) == ANSWER
+    assert str(error) == "the server answered 407"
+
+
+@pytest.mark.parametrize("kind", [HandshakeError, ProxyError])
+def test_the_answers_before_it_travel_with_an_error(kind):
+    earlier = requests.Response()
+    earlier.status_code, earlier.url, earlier._content = 302, "http://example.com/", b"moved"
+    again = pickle.loads(pickle.dumps(kind("no", *ANSWER, (earlier,))))
+    (travelled,) = again.history
+    assert (travelled.status_code, travelled.url) == (302, "http://example.com/")
+    assert travelled.content == b"moved"

@@ -7,7 +7,7 @@ import functools
 import pytest
 
 from faye_sync.errors import ConfigurationError
-from faye_sync.event_target import KEPT_FAILURES, NAMES, EventTarget
+from faye_sync.event_target import KEPT_FAILURES, KEPT_LIMITS, NAMES, Attribute, EventTarget
 from faye_sync.events import (
     CloseEvent,
     DrainEvent,
@@ -17,6 +17,7 @@ from faye_sync.events import (
     OpenEvent,
     PingEvent,
     PongEvent,
+    ReconnectEvent,
 )
 
 OPEN = OpenEvent()
@@ -57,6 +58,13 @@ class Target(EventTarget):
 
 def fail(event: Event) -> None:
     raise FAILURE
+
+
+class Returning(Target):
+    """A target that comes again and again, as a client does."""
+
+    onreconnect = Attribute("reconnect")
+    _names = (*NAMES, "reconnect")
 
 
 # --- adding and taking away -----------------------------------------------------------------------
@@ -394,3 +402,97 @@ def test_kept_events_outlive_a_listener_that_ends_the_thread():
     target.on("close", seen.append)
     target.on("message", seen.append)
     assert seen == [CLOSE, TWO]
+
+
+# --- limits of what is kept -----------------------------------------------------------------------
+
+# Made in a row, told from each other.
+MANY = {
+    "open": [OpenEvent() for _ in range(1000)],
+    "error": [ErrorEvent(f"{number}", FAILURE) for number in range(1000)],
+    "close": [CloseEvent(3000 + number, "", True, "peer") for number in range(1000)],
+}
+
+
+def test_of_each_kind_that_may_come_again_a_number_is_kept():
+    assert KEPT_LIMITS == {"open": 1, "error": 64, "close": 1}
+
+
+@pytest.mark.parametrize("name", KEPT_LIMITS)
+def test_of_a_kind_that_comes_again_and_again_the_first_are_kept(name):
+    target, seen = Returning(), []
+    target.dispatch(*MANY[name])
+    assert len(target._kept) == KEPT_LIMITS[name]
+    target.on(name, seen.append)
+    assert all(event is kept for event, kept in zip(MANY[name], seen, strict=False))
+    assert len(seen) == KEPT_LIMITS[name]
+
+
+@pytest.mark.parametrize("name", KEPT_LIMITS)
+def test_a_kind_at_its_limit_takes_no_room_from_the_others(name):
+    target, seen = Returning(), []
+    target.dispatch(*MANY[name])
+    others = [event for kind, event in BY_NAME.items() if kind in MANY and kind != name]
+    target.dispatch(*others, ONE, TWO)
+    for kind in ("open", "message", "error", "close"):
+        if kind != name:
+            target.on(kind, seen.append)
+    assert sorted(map(repr, seen)) == sorted(map(repr, (*others, ONE, TWO)))
+
+
+@pytest.mark.parametrize("name", KEPT_LIMITS)
+def test_once_those_were_handed_out_there_is_room_again(name):
+    target, first, second = Returning(), [], []
+    target.dispatch(*MANY[name][:500])
+    target.on(name, first.append)
+    target.off(name, first.append)
+    target.dispatch(*MANY[name][500:])
+    target.on(name, second.append)
+    assert first == MANY[name][: KEPT_LIMITS[name]]
+    assert second == MANY[name][500 : 500 + KEPT_LIMITS[name]]
+
+
+@pytest.mark.parametrize("name", KEPT_LIMITS)
+def test_who_listens_gets_all_of_them(name):
+    target, seen = Returning(), []
+    target.on(name, seen.append)
+    target.dispatch(*MANY[name])
+    assert seen == MANY[name]
+
+
+def test_messages_are_not_counted_but_bounded_by_their_octets_elsewhere():
+    target, seen = Returning(), []
+    messages = [MessageEvent(f"{number}") for number in range(1000)]
+    target.dispatch(*messages)
+    target.on("message", seen.append)
+    assert seen == messages
+
+
+def test_failures_count_among_the_errors_that_are_kept():
+    target, errors = Returning(), []
+    target.on("message", fail)
+    target.dispatch(*[ONE] * 1000, *MANY["error"])
+    target.on("error", errors.append)
+    assert errors[KEPT_FAILURES:] == MANY["error"][: KEPT_LIMITS["error"] - KEPT_FAILURES]
+
+
+# --- names of a subclass --------------------------------------------------------------------------
+
+AGAIN = ReconnectEvent(1, 0.5, FAILURE)
+
+
+def test_a_subclass_may_have_more_events_and_the_base_has_not():
+    target, seen = Returning(), []
+    target.on("reconnect", seen.append)
+    target.onreconnect = seen.append
+    target.dispatch(AGAIN)
+    assert seen == [AGAIN, AGAIN]
+    with pytest.raises(ConfigurationError, match="'reconnect'; there are open, "):
+        Target().on("reconnect", print)
+
+
+def test_an_event_that_is_not_kept_is_gone_if_nobody_listens():
+    target, seen = Returning(), []
+    target.dispatch(AGAIN)
+    target.on("reconnect", seen.append)
+    assert seen == []

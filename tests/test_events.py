@@ -17,6 +17,7 @@ from faye_sync.events import (
     PingEvent,
     PongEvent,
     ReadyState,
+    ReconnectEvent,
 )
 
 EVENTS = [
@@ -28,13 +29,16 @@ EVENTS = [
     pytest.param(DrainEvent(), "drain", id="drain"),
     pytest.param(ErrorEvent("a", ValueError("a")), "error", id="error"),
     pytest.param(CloseEvent(1000, "bye", True, "peer"), "close", id="close"),
+    pytest.param(ReconnectEvent(1, 0.5, OSError("a")), "reconnect", id="reconnect"),
 ]
+# An exception equals itself alone.
+COMPARABLE = [row for row in EVENTS if row.id not in ("error", "reconnect")]
 
 
 @pytest.mark.parametrize("event, name", EVENTS)
 def test_an_event_has_the_type_under_which_listeners_are_added(event, name):
     assert event.type == type(event).type == name
-    assert name in NAMES
+    assert name in (*NAMES, ReconnectEvent.type)
 
 
 @pytest.mark.parametrize("event, name", EVENTS)
@@ -44,10 +48,23 @@ def test_an_event_cannot_be_changed(event, name):
             setattr(event, field, "changed")
 
 
-@pytest.mark.parametrize("event, name", [row for row in EVENTS if row.id != "error"])
+@pytest.mark.parametrize("event, name", COMPARABLE)
 def test_an_event_equals_another_of_the_same_content(event, name):
     assert pickle.loads(pickle.dumps(event)) == event
     assert hash(dataclasses.replace(event)) == hash(event)
+
+
+@pytest.mark.parametrize("event, name", EVENTS)
+def test_an_event_travels_between_processes(event, name):
+    again = pickle.loads(pickle.dumps(event))
+    assert type(again) is type(event)
+    assert repr(again) == repr(event)
+
+
+def test_an_attempt_to_come_tells_which_when_and_why():
+    error = OSError("lost")
+    event = ReconnectEvent(attempt=3, delay=4.0, error=error)
+    assert (event.attempt, event.delay, event.error) == (3, 4.0, error)
 
 
 def test_text_and_binary_are_never_equal():
