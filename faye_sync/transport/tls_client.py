@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, cast
 
+import requests.adapters
 from urllib3.exceptions import HTTPError
 from urllib3.util import (
     assert_fingerprint,
@@ -139,6 +140,10 @@ class _PoolOptions:
         self._pool = pool
         self._more: Mapping[str, Any] = getattr(pool, "conn_kw", None) or {}
         self.own_context = self["ssl_context"]
+        if self.own_context is getattr(requests.adapters, "_preloaded_ssl_context", None):
+            # Before 2.32.5 requests has one for all sessions, and shows each server what
+            # certificate is loaded there. The authorities are in the pool's attributes too.
+            self.own_context = None
         if self.own_context is not None and not _is_context(self.own_context):
             raise ConfigurationError(
                 f"the session's TLS must be an ssl.SSLContext, got {type(self.own_context).__name__}"
@@ -270,7 +275,7 @@ def _checked(tls: Any, ca: Any) -> dict[str, Any]:
             allowed = " or ".join(kind.__name__ for kind in _KEYS[key])
             raise ConfigurationError(f"tls[{key!r}] must be {allowed}, got {type(value).__name__}")
         if isinstance(value, bytes) and key != "password" and _PEM.encode() not in value:
-            raise ConfigurationError(f"tls[{key!r}] as bytes must be PEM, got {value[:20]!r}")
+            raise ConfigurationError(f"tls[{key!r}] as bytes must be PEM, got something else")
     if "key" in option and "cert" not in option:
         raise ConfigurationError("tls['key'] needs the certificate that belongs to it: tls['cert']")
     return option
@@ -286,7 +291,7 @@ def _context_of(option: Mapping[str, Any]) -> ssl.SSLContext:
             _said(key, option[key]) for key in ("ca", "cert", "key") if key in option
         )
         raise ConfigurationError(f"OpenSSL cannot use {places}: {error}") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
     context.set_alpn_protocols(_ALPN)
     if not option.get("verify", True):
         context.check_hostname = False

@@ -26,6 +26,7 @@ from ssl import (
 )
 
 from faye_sync.concurrency import Concurrency
+from faye_sync.errors import ConfigurationError
 from faye_sync.transport.pipe import Pipe
 from faye_sync.transport.stream import CHUNK
 from faye_sync.transport.tls import RECORD, RecordStream
@@ -169,6 +170,7 @@ class TlsPipe:
         Raises:
             SSLError: As OpenSSL says it, or settings.check.
             ConnectionError: The peer left in the handshake.
+            ConfigurationError: The user's context offered HTTP/2, and the peer took it.
         """
         self._outer = outer
         self._layer = TlsLayer(settings)
@@ -181,6 +183,11 @@ class TlsPipe:
             raise OSError(error.errno, text) from error
         if settings.check is not None:
             settings.check(self._layer.tls)
+        if self._layer.tls.selected_alpn_protocol() == "h2":
+            raise ConfigurationError(
+                "the ssl.SSLContext offers h2, but a WebSocket begins with HTTP/1.1: "
+                "context.set_alpn_protocols(['http/1.1'])"
+            )
 
     def recv(self) -> bytes:
         while (data := self._open()) is None:
