@@ -97,7 +97,15 @@ class Client(Redialing):
         reconnect: Reconnect | None = None,
     ) -> None:
         idle = _checked_policy(reconnect)
-        terms = Terms(ping, pong_timeout, send_timeout, close_timeout, max_queue, idle=idle)
+        terms = Terms(
+            ping,
+            pong_timeout,
+            send_timeout,
+            close_timeout,
+            max_queue,
+            idle=idle,
+            goodbye="the client is going away",
+        )
         super().__init__(terms, reconnect, open_timeout)
         check_octets("max_length", max_length)
         check_seconds("open_timeout", open_timeout, may_be_zero=False)
@@ -106,7 +114,7 @@ class Client(Redialing):
         self._asked_headers = headers if callable(headers) else _checked_headers(headers)
         self._protocols = check_subprotocols(() if protocols is None else protocols)
         self._ways = Wayfinder(session=session, auth=auth, proxy=proxy, tls=tls, ca=ca, net=net)
-        self._url = "" if callable(url) else url
+        self._url = "" if callable(url) else check_url(url)
         self._opened: Opened | None = None
         self._driver: HybiClient | None = None
         self._remote_address: Any = None
@@ -132,9 +140,9 @@ class Client(Redialing):
         outage = self._outage
         if outage is not None and outage.is_here() and outage.fresh is not None:
             return self
-        link = self._open_within(None, "connect()")
+        link = self._open_within(None, "connect()", "")
         while link is not None and not link.is_open() and self._is_followed(link):
-            link = self._open_within(None, "connect()")
+            link = self._open_within(None, "connect()", "")
         if link is None:
             raise self._refusal_error()
         if not link.is_open():
@@ -255,7 +263,7 @@ class Client(Redialing):
                     return False
                 if not self._is_followed(link):
                     return True
-            elif outage is None:
+            elif outage is None or self._is_refused():
                 self._replay()
                 return self._is_refused()
             elif not self._wait_for_outcome(outage, left):

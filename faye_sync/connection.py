@@ -150,7 +150,7 @@ class Connection(ReadingSide):
         return 0 if self._link is None else self._link.outgoing.unsent
 
     def ping(self, data: Data = "", callback: Callable[[], object] | None = None) -> bool:
-        """Send a ping; never waits.
+        """Send a ping; waits for nothing, but for the opening of a client's connection.
 
         Args:
             data: At most 125 octets, text in UTF-8.

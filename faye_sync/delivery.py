@@ -72,10 +72,15 @@ class Delivery(EventTarget):
         """Return the link for a reading thread to begin with; None if there is to be none."""
         return self._link
 
-    def _following(self, link: Link, deadline: float | None = None) -> Link | None:  # noqa: ARG002  # for clients
+    def _following(
+        self,
+        link: Link,  # noqa: ARG002  # for clients
+        deadline: float | None = None,  # noqa: ARG002
+        timeout: float | None = None,  # noqa: ARG002
+    ) -> Link | None:
         """Return the link to be read after one that ended; None if that was the last.
 
-        Waits for it until a clock time."""
+        Waits for it until a clock time; a TimeoutError names the user's timeout."""
         return None
 
     def _is_followed(self, link: Link) -> bool:  # noqa: ARG002  # for clients

@@ -97,7 +97,8 @@ class EventTarget:
         drain listener added after start() is told with the next octets.
 
         Args:
-            name: open, message, ping, pong, drain, error or close.
+            name: open, message, ping, pong, drain, error or close; on a Client
+                reconnect too.
             listener: Takes the event. Without one, on() is a decorator.
 
         Returns:

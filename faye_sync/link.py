@@ -321,7 +321,7 @@ class Link:
 
     def say_goodbye(self) -> None:
         """The process ends."""
-        self.close(1001, "the server is going away", "shutdown")
+        self.close(1001, self.terms.goodbye, "shutdown")
 
     def lingers(self, overdue: float) -> bool:
         """Whether the process should go on for this, so many seconds after its time."""

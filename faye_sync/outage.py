@@ -3,6 +3,7 @@ and the attempts that are made in it."""
 
 from __future__ import annotations
 
+import os
 import time
 
 from faye_sync.concurrency import Concurrency
@@ -19,6 +20,7 @@ class Outage:
 
     Attributes:
         world: Where the dialing is done.
+        process: And by which process.
         cause: What ended the connection before; None if there was none.
         is_urgent: Whether the first attempt is due at once.
         is_taken: Whether somebody is at it.
@@ -34,6 +36,7 @@ class Outage:
         self, world: Concurrency, cause: Exception | None = None, *, is_urgent: bool = False
     ) -> None:
         self.world = world
+        self.process = os.getpid()
         self.cause = cause
         self.is_urgent = is_urgent
         self.is_taken = False

@@ -183,8 +183,7 @@ class ReadingSide(Delivery):
         finished = self._finished
         if finished is None:
             return self.wait_closed(timeout)
-        is_abandoned = self._link is not None and self._link.is_abandoned
-        return is_abandoned or call_home(self._world(), lambda: finished.wait(timeout))
+        return self._is_orphan() or call_home(self._world(), lambda: finished.wait(timeout))
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the connection is closed; reading goes on meanwhile. Safe from any thread.
@@ -215,6 +214,10 @@ class ReadingSide(Delivery):
 
     def _is_refused(self) -> bool:
         return False
+
+    def _is_orphan(self) -> bool:
+        """Whether this is a forked child: the threads of this connection are the parent's."""
+        return self._link is not None and self._link.is_abandoned
 
     def _begin(self, style: Style, call: str) -> bool:
         """Claim the reading for one start() or run(), and open the connection; False if refused."""
@@ -291,9 +294,11 @@ class ReadingSide(Delivery):
                 return event.data
             if event is None:
                 if deadline is not None and time.monotonic() >= deadline:
-                    raise TimeoutError(f"no message came within the timeout of {timeout} s")
+                    raise TimeoutError(no_message_within(timeout))
                 continue
-            following = self._following(link, deadline) if event is link.final else None
+            following = None
+            if event is link.final:
+                following = self._following(link, deadline, timeout)
             if following is not None:
                 link = following
                 continue
@@ -316,3 +321,8 @@ class ReadingSide(Delivery):
         finally:
             if held:
                 self._receiving_lock.release()
+
+
+def no_message_within(timeout: float | None) -> str:
+    """Say that a receive() came to its deadline."""
+    return f"no message came within the timeout of {timeout} s"

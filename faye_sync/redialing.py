@@ -17,9 +17,10 @@ from faye_sync.connection import Connection
 from faye_sync.delivery import exit_code
 from faye_sync.errors import ConnectionClosed
 from faye_sync.events import CloseEvent, ErrorEvent, Event, ReconnectEvent
+from faye_sync.housekeeping import housekeeper_of
 from faye_sync.link import Link
 from faye_sync.outage import Outage, Tries, final_event, for_receiver
-from faye_sync.reading import Style
+from faye_sync.reading import Style, no_message_within
 from faye_sync.reconnect import Reconnect
 from faye_sync.sending import Command
 from faye_sync.shutdown import hold
@@ -68,7 +69,7 @@ class Redialing(Connection):
 
     # --- what there is now ------------------------------------------------------------------------
 
-    def _open(self, timeout: float | None = None) -> Link | None:
+    def _open(self, timeout: float | None = None, late: str = "") -> Link | None:
         link = self._link
         outage = None if link is not None else self._join_outage()
         if outage is None:
@@ -79,7 +80,8 @@ class Redialing(Connection):
             # The reading thread is the one to dial, and it is in a listener.
             return None
         self._work_on(outage)
-        return self._outcome(outage, self._terms.send_timeout if timeout is None else timeout)
+        timeout = self._terms.send_timeout if timeout is None else timeout
+        return self._outcome(outage, timeout, late or f"there was no connection within {timeout} s")
 
     def _link_now(self) -> Link | None:
         outage = self._outage
@@ -87,9 +89,6 @@ class Redialing(Connection):
 
     def _join_outage(self) -> Outage | None:
         """Return what is to be waited for; None when there is a link, or none to come."""
-        if self._home is not None and self._process != os.getpid():
-            # A forked child: the thread that dials is the parent's.
-            raise ConnectionClosed
         with self._dial_lock:
             if self._link is not None or self._is_refused():
                 return None
@@ -98,7 +97,7 @@ class Redialing(Connection):
             return self._outage
 
     def _find_home(self) -> Concurrency:
-        if self._home is None:
+        if self._home is None or self._process != os.getpid():
             self._home, self._process = world_here(), os.getpid()
         return self._home
 
@@ -108,10 +107,10 @@ class Redialing(Connection):
     def _is_dispatching_here(self) -> bool:
         return self._dispatching is not None and self._dispatching == self._world().current()
 
-    def _outcome(self, outage: Outage, timeout: float | None) -> Link | None:
+    def _outcome(self, outage: Outage, timeout: float | None, late: str) -> Link | None:
         """Wait for the end of an outage: another link, or None in callback style."""
         if not call_home(outage.world, lambda: outage.decided.wait(timeout)):
-            raise TimeoutError(f"there was no connection within {timeout} s")
+            raise TimeoutError(late)
         if outage.error is None:
             return outage.link
         if self._style is Style.CALLBACK:
@@ -121,16 +120,16 @@ class Redialing(Connection):
     # --- sending across links -----------------------------------------------------------------------
 
     def _send(self, link: Link, commands: list[Command], timeout: float | None) -> bool:
-        if self._policy is None:
-            return super()._send(link, commands, timeout)
         timeout = self._terms.send_timeout if timeout is None else timeout
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not self._transmit(link, commands, timeout):
+        left = timeout
+        while not self._transmit(link, commands, left):
             # Of several messages the lost connection may have taken some.
             if len(commands) > 1 or not self._is_followed(link):
                 return self._not_sent(link)
-            timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-            following = self._open(timeout)
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            late = f"send did not finish within its deadline of {timeout} s: no connection came"
+            following = self._open(left, late)
             if following is None:
                 return self._not_sent(None)
             link, commands = following, _for_link(following, commands)
@@ -152,23 +151,26 @@ class Redialing(Connection):
             else:
                 outage.decided.wait()
 
-    def _source_when_open(self, timeout: float | None) -> Link | None:
+    def _source_when_open(self, timeout: float | None, late: str = "") -> Link | None:
         if self._policy is None:
             # Bounded by open_timeout, in the caller's own thread.
             timeout = None
-        link = self._open_within(timeout, "receive()")
+        late = late or no_message_within(timeout)
+        link = self._open_within(timeout, "receive()", late)
         return self._source or link
 
-    def _open_within(self, timeout: float | None, call: str) -> Link | None:
+    def _open_within(self, timeout: float | None, call: str, late: str) -> Link | None:
         outage = None if self._link is not None else self._join_outage()
         if outage is None:
             return self._link
         if outage.is_here():
             raise RuntimeError(f"{call} inside a listener would wait for itself")
         self._work_on(outage)
-        return self._outcome(outage, timeout)
+        return self._outcome(outage, timeout, late)
 
-    def _following(self, link: Link, deadline: float | None = None) -> Link | None:
+    def _following(
+        self, link: Link, deadline: float | None = None, timeout: float | None = None
+    ) -> Link | None:
         if not self._is_followed(link):
             return None
         with self._dial_lock:
@@ -178,8 +180,8 @@ class Redialing(Connection):
             return self._source
         if self._style is Style.CALLBACK:
             return self._reader_link()
-        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        following = self._source_when_open(timeout)
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        following = self._source_when_open(left, no_message_within(timeout))
         if following is None:
             raise self._refusal_error()
         return following
@@ -247,7 +249,9 @@ class Redialing(Connection):
         try:
             outage.world.spawn(f"faye-sync-{self.id}-dial", lambda: self._end(outage))
         except RuntimeError as error:
-            self._give_up(outage, error)
+            # Elsewhere, because this may be beneath the end of a link, with its lock held.
+            failure = error
+            housekeeper_of(outage.world).post(lambda: self._give_up(outage, failure))
 
     def _take(self, outage: Outage) -> bool:
         with self._dial_lock:
@@ -342,7 +346,7 @@ class Redialing(Connection):
             self._final = final = final_event(error)
             self._failure = None if final.cause == "local" else error
         if self._failure is not None:
-            if not self._listens(ErrorEvent.type) and self._style is Style.CALLBACK:
+            if self._is_started and not self._listens(ErrorEvent.type):
                 url = without_userinfo(self.url)
                 logger.warning("Client %s: no connection to %s: %s", self.id, url, error)
             self._tell(ErrorEvent(str(error), error))
@@ -364,7 +368,11 @@ class Redialing(Connection):
         self.close(code)
 
     def _is_refused(self) -> bool:
-        return self._final is not None
+        return self._final is not None or (self._link is None and self._is_orphan())
+
+    def _is_orphan(self) -> bool:
+        outage = self._outage
+        return super()._is_orphan() if outage is None else outage.process != os.getpid()
 
     def _refusal_error(self) -> ConnectionClosed:
         final = self._final

@@ -30,6 +30,7 @@ class Terms:
         max_queue: Octets that may wait unsent, and again unread.
         linger: Seconds that a process whose time is over goes on for it; None for ever.
         idle: Seconds without a message after which it counts as dead; None for ever.
+        goodbye: The reason that the peer gets when the process ends.
 
     Raises:
         ConfigurationError: One of them cannot work.
@@ -42,6 +43,7 @@ class Terms:
     max_queue: int = 2**24
     linger: float | None = 0.0
     idle: float | None = None
+    goodbye: str = "the server is going away"
 
     def __post_init__(self) -> None:
         for name, may_be_zero in _SECONDS.items():

@@ -6,6 +6,7 @@ are replaced by ours; the session itself is left alone but for its cookies."""
 
 from __future__ import annotations
 
+import ssl
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -64,6 +65,9 @@ class Wayfinder:
         self._ca = ca
         self._net = net_of(net)
         self._contexts = TlsContexts()
+        if proxy is None and self._net.unix_path is not None:
+            # The environment's lead to hosts, not to this one.
+            proxy = False
         self._proxies, self._proxy_headers, self._proxy_tls = self._read_proxy(proxy)
         if tls is not None or ca is not None:
             # Now, because a wrong file is better told of before anything is dialed.
@@ -140,6 +144,9 @@ class Wayfinder:
             )
         except (requests.RequestException, HTTPError) as error:
             raise _translated(adapter, error) from error
+        except ssl.SSLError:
+            # That of an untrusted certificate is a ValueError.
+            raise
         except ValueError as error:
             # What is wrong with a Location or a proxy of the environment comes bare, at times.
             # What an auth object or a hook of the user's raises goes on as it is.
