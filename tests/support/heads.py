@@ -36,9 +36,14 @@ def parse_head(head: bytes) -> Request:
     first, *lines = head.decode("latin-1").split("\r\n")
     method, target, version = first.split(" ")
     assert version == "HTTP/1.1", first
-    fields = [re.fullmatch(r"([^\s:]+):[ \t]*(.*?)[ \t]*", line) for line in lines]
-    assert all(fields), f"no field: {lines}"
-    return Request(method, target, [field.groups() for field in fields])
+    return Request(method, target, [parse_field(line) for line in lines])
+
+
+def parse_field(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    assert colon, f"no field: {line!r}"
+    assert re.fullmatch(r"[^\s:]+", name), f"no name: {line!r}"
+    return name, value.strip(" \t")
 
 
 def accept_of(key: str | None) -> bytes:
