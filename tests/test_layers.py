@@ -33,6 +33,7 @@ FLOORS = (
     ("reading",),
     ("connection",),
     ("broadcast", "outage", "sources"),
+    ("dialing",),
     ("redialing",),
     ("websocket", "client", "eventsource", "eventsource_client"),
     ("hub",),
