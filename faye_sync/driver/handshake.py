@@ -284,9 +284,14 @@ def _check_header(name: object, value: object) -> None:
         raise ConfigurationError(f"header name {shown(name)} is no token (RFC 9110 5.6.2)")
     if name.lower() in _OWNED or name.lower().startswith(_OWNED_PREFIX):
         raise ConfigurationError(f"header {name} is the handshake's own; leave it out")
-    if not isinstance(value, str) or not _FIELD_VALUE.fullmatch(value):
+    if not isinstance(value, str) or not is_field_value(value):
         allowed = "latin-1 without control characters or space at an end"
         raise ConfigurationError(f"header {name} must be {allowed}, got {_wrong_in(value)}")
+
+
+def is_field_value(value: str) -> bool:
+    """Tell whether text can stand in a header (RFC 9110 5.5). Safe from any thread."""
+    return _FIELD_VALUE.fullmatch(value) is not None
 
 
 def _wrong_in(value: object) -> str:

@@ -19,8 +19,8 @@ from requests.utils import select_proxy
 from urllib3 import HTTPHeaderDict, HTTPResponse
 from urllib3.util import Url, parse_url
 
-from faye_sync.driver.handshake import check_headers
-from faye_sync.errors import HandshakeError
+from faye_sync.driver.handshake import check_headers, is_field_value
+from faye_sync.errors import ConfigurationError, HandshakeError
 from faye_sync.transport.answer import AnswerReader, Fields, Head, new_exchange, request_octets
 from faye_sync.transport.attempt import Attempt
 from faye_sync.transport.dial import Net
@@ -30,6 +30,8 @@ from faye_sync.transport.tls_client import TlsSettings
 
 PORTS = {"http": 80, "https": 443}
 PLAIN_SCHEMES = {"ws": "http", "wss": "https"}
+
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 # What another origin than the first may be told; requests has bounded the cookies by their domain.
 _HARMLESS = frozenset(("user-agent", "cookie", "accept-language", "origin"))
@@ -142,7 +144,7 @@ class UpgradeAdapter(HTTPAdapter):
             head = reader.head()
             if head.status == 101:
                 self._open(route, head, reader)
-            body = b"" if head.status == 101 else reader.body()
+            body = b"" if head.status == 101 or _leads_on(head) else reader.body()
         except BaseException:
             route.close()
             raise
@@ -203,7 +205,13 @@ class UpgradeAdapter(HTTPAdapter):
             if name.lower() not in _REPLACED and (is_home or name.lower() in _HARMLESS)
         ]
         fields = (("Host", host or _host_field(url)), *kept)
-        check_headers(fields)
+        try:
+            check_headers(fields)
+        except ConfigurationError as error:
+            # Made of the last answer, maybe: of a challenge, or a Location.
+            if not self.refusals:
+                raise
+            raise self.refusal(f"what the server asks for cannot be sent: {error}") from error
         return (*fields, *self._asking.request_fields())
 
     def _open_route(
@@ -220,6 +228,11 @@ class UpgradeAdapter(HTTPAdapter):
         host = str(url.host).removeprefix("[").removesuffix("]")
         net = self._ways.net_for(request)
         return open_route(host, _port(url), tls, proxy, net, self._attempt)
+
+
+def _leads_on(head: Head) -> bool:
+    """Whether it is a redirect, whose body nobody reads."""
+    return head.status in _REDIRECTS and "Location" in head.headers()
 
 
 def _text(value: str | bytes) -> str:
@@ -254,7 +267,9 @@ def _urllib3_response(head: Head, body: bytes) -> HTTPResponse:
     message = HTTPMessage()
     headers = HTTPHeaderDict()
     for name, value in head.fields:
-        message[name] = value
+        if name.lower() != "set-cookie" or is_field_value(value):
+            # Another one would be sent back (RFC 6265 5.2), and keep every request from being made.
+            message[name] = value
         if name.lower() == "location":
             headers.add(name, _plain_location(value))
         elif name.lower() != "content-encoding":
@@ -268,6 +283,7 @@ def _urllib3_response(head: Head, body: bytes) -> HTTPResponse:
         reason=head.reason,
         preload_content=False,
         decode_content=False,
+        enforce_content_length=False,
         original_response=original,  # type: ignore[arg-type]  # all that requests asks it for
     )
 

@@ -129,7 +129,7 @@ class AnswerReader:
             try:
                 event = self._conn.next_event()
             except h11.RemoteProtocolError as error:
-                raise self._malformed(error) from error
+                raise self._unreadable(error) from error
             if isinstance(event, h11.Response | h11.InformationalResponse):
                 self._check_lines(event)
                 return event
@@ -153,7 +153,13 @@ class AnswerReader:
         try:
             self._conn.receive_data(piece)
         except h11.RemoteProtocolError as error:
-            raise self._malformed(error) from error
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: h11.RemoteProtocolError) -> HandshakeError:
+        return self._too_large() if error.error_status_hint == 431 else self._malformed(error)
+
+    def _too_large(self) -> HandshakeError:
+        return HandshakeError(f"{self._who} sent a head of more than {HEAD_LIMIT} octets")
 
     def _malformed(self, why: object) -> HandshakeError:
         return HandshakeError(f"the answer of {self._who} is no HTTP/1.1: {why}")
@@ -161,7 +167,7 @@ class AnswerReader:
     def _check_lines(self, event: h11.Response | h11.InformationalResponse) -> None:
         octets = len(self._fed) - len(self._conn.trailing_data[0])
         if octets > HEAD_LIMIT:
-            raise HandshakeError(f"{self._who} sent a head of more than {HEAD_LIMIT} octets")
+            raise self._too_large()
         if len(event.headers) > _MOST_FIELDS:
             raise HandshakeError(f"{self._who} sent more than {_MOST_FIELDS} headers")
         if _BARE_LF.search(self._fed, 0, octets):

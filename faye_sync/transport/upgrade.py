@@ -154,6 +154,11 @@ class Wayfinder:
             if not is_redirect and (adapter.was_used or type(error) is not ValueError):
                 raise
             raise _translated(adapter, error) from error
+        except (KeyError, AttributeError, TypeError) as error:
+            # A challenge that HTTPDigestAuth does not understand.
+            if not (adapter.refusals and _is_of_requests(error)):
+                raise
+            raise adapter.refusal(f"the server's challenge makes no sense: {error!r}") from error
 
     def _shadow(self, adapter: UpgradeAdapter) -> requests.Session:
         """Copy the session, of whatever class, but not its adapters.
@@ -350,6 +355,15 @@ def _translated(adapter: UpgradeAdapter, error: Exception) -> Exception:
         location = adapter.refusals[-1].head.headers().get("Location", "")
         return adapter.refusal(f"the redirect to {location!a} cannot be followed: {error}")
     return ConfigurationError(f"this request cannot be made: {error}")
+
+
+def _is_of_requests(error: Exception) -> bool:
+    """Whether the code of requests raised it, and not what a user gave to requests."""
+    raised_at = error.__traceback__
+    while raised_at is not None and raised_at.tb_next is not None:
+        raised_at = raised_at.tb_next
+    module = "" if raised_at is None else str(raised_at.tb_frame.f_globals.get("__name__"))
+    return module.partition(".")[0] == "requests"
 
 
 def without_userinfo(url: str) -> str:
