@@ -29,4 +29,3 @@ with Client(sys.argv[1]) as ws:
     for line in sys.stdin:
         if not ws.send(line.rstrip("\n")):
             break
-ws.join()  # until the last listener has run
