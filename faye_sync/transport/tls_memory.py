@@ -195,9 +195,13 @@ class TlsPipe:
         return data
 
     def send_all(self, data: bytes) -> None:
-        for start in range(0, len(data), RECORD):
-            self._layer.write(data[start : start + RECORD])
-            self._flush()
+        try:
+            for start in range(0, len(data), RECORD):
+                self._layer.write(data[start : start + RECORD])
+                self._flush()
+        except ConnectionError:
+            self._hear_why()
+            raise
 
     def _shake_hands(self) -> None:
         try:
@@ -220,6 +224,12 @@ class TlsPipe:
         else:
             self._flush()
         return data
+
+    def _hear_why(self) -> None:
+        """Raise what the peer said before it left: after a TLS 1.3 handshake, that it refuses us."""
+        with suppress(ConnectionError):
+            while self.recv():
+                continue
 
     def _flush(self) -> None:
         if self._layer.pending:

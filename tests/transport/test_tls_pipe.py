@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from faye_sync.concurrency import THREADS
+from faye_sync.readiness import HANGUP
 from faye_sync.transport.attempt import Attempt
 from faye_sync.transport.pipe import Pipe, SocketPipe
 from faye_sync.transport.tls_client import TlsSettings
@@ -264,3 +265,21 @@ def test_a_server_that_misses_our_certificate_is_heard(version):
     # In TLS 1.3 the client is through before the server has looked.
     with answered(demand) as (raw, _), pytest.raises(ssl.SSLError, match=r"(?i)alert"):
         piped(raw, 1).recv()
+
+
+def test_what_a_server_said_before_it_left_is_told_to_who_sends():
+    def refuse(sock: socket.socket) -> None:
+        context = server_context()
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(certificate().authority)
+        try:
+            answer(sock, 1, context)
+        finally:
+            reset(sock)
+
+    with answered(refuse) as (raw, _):
+        pipe = piped(raw, 1)
+        # The alert has come, and the reset behind it; neither is read yet.
+        assert raw._attempt.wait([(raw._sock.fileno(), HANGUP)])
+        with pytest.raises(ssl.SSLError, match=r"(?i)alert"):
+            pipe.send_all(b"a request")
