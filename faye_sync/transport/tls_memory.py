@@ -317,9 +317,10 @@ class MemoryTlsStream(RecordStream):
             self._is_deaf = True
             data = self._open()
             self._is_deaf = data == b"" or self._owes_too_much()
-            if data and (self._is_deaf or not self._codec.is_dry):
-                # The end was read with them: whoever polls has to see it.
-                self._shut_down(SHUT_RD)
+            end_is_known = self._is_deaf or not self._codec.is_dry
+        if end_is_known and data != b"":
+            # Nothing more need come of the kernel, and whoever polls has to see the end.
+            self._shut_down(SHUT_RD)
         return data
 
     def _open(self) -> bytes | None:

@@ -161,6 +161,7 @@ def test_a_peer_that_asks_for_answers_and_takes_none_is_given_up():
             assert THREADS.wait_readable(stream.fileno(), PATIENCE)
             stream.recv_now()
         assert "takes none of TLS's own answers" in str(stream.error)
+        assert THREADS.wait_readable(stream.fileno(), 0)
         assert stream.recv() == b""
         assert len(stream._wire) < 2**17
 
