@@ -5,6 +5,7 @@ Each script is a process of its own, patched first of all, as its users have it,
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from textwrap import dedent
 
 import pytest
@@ -19,12 +20,21 @@ PATIENCE = 60.0  # seconds for a script that should take two
 SCENARIOS = ("test_styles", "test_callbacks", "test_reconnect", "test_reconnect_across")
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_what_holds_on_threads_holds_on_a_patched_hub_and_never_holds_it_up(name):
+@pytest.fixture(scope="module")
+def scenarios() -> Iterator[dict[str, Program]]:
+    """Run all of them at once: most of their time they wait."""
     script = ROOT / "tests" / "support" / "pytest_under_gevent.py"
-    with Program(script, "-q", f"tests/client/{name}.py") as program:
-        status = program.wait(2 * PATIENCE)
-        assert status == 0, "\n".join(program.rest())
+    with ExitStack() as stack:
+        files = {name: f"tests/client/{name}.py" for name in SCENARIOS}
+        yield {
+            name: stack.enter_context(Program(script, "-q", file)) for name, file in files.items()
+        }
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_what_holds_on_threads_holds_on_a_patched_hub_and_never_holds_it_up(scenarios, name):
+    status = scenarios[name].wait(2 * PATIENCE)
+    assert status == 0, "\n".join(scenarios[name].rest())
 
 
 # --- scripts --------------------------------------------------------------------------------------------
@@ -91,11 +101,11 @@ both = pytest.mark.parametrize("patched", [True, False], ids=["patched", "unpatc
 @pytest.mark.parametrize(
     "step, wait",
     [
-        (hold, "raised(TimeoutError, Client(url, open_timeout=0.6).connect)"),
-        (accept, "raised(TimeoutError, Client(url).receive, 0.6)"),
-        (refuse(503), "raised(TimeoutError, Client(url, reconnect=policy).receive, 0.6)"),
-        (accept, "Client(url).start().join(0.6)"),
-        (accept, "Client(url).connect().wait_closed(0.6)"),
+        (hold, "raised(TimeoutError, Client(url, open_timeout=0.3).connect)"),
+        (accept, "raised(TimeoutError, Client(url).receive, 0.3)"),
+        (refuse(503), "raised(TimeoutError, Client(url, reconnect=policy).receive, 0.3)"),
+        (accept, "Client(url).start().join(0.3)"),
+        (accept, "Client(url).connect().wait_closed(0.3)"),
     ],
     ids=["dial", "receive", "back-off", "join", "wait_closed"],
 )
@@ -108,19 +118,19 @@ def test_the_hub_ticks_while_a_client_waits(step, wait, patched):
     """
     with PlannedServer(step) as server:
         [line] = run(script, server.url, patched=patched)
-    assert_ticked(line, 0.6)
+    assert_ticked(line, 0.3)
 
 
 @both
 def test_the_hub_ticks_while_a_send_waits_for_a_server_that_reads_nothing(patched):
     script = """
-        ws = Client(url, send_timeout=0.6).connect()
+        ws = Client(url, send_timeout=0.3).connect()
         print(*ticking(lambda: raised(TimeoutError, ws.send, bytes(2**25))))
     """
     text = PATCHED * patched + BEGINNING + dedent(script)
     with PlannedServer(accept) as server, Program("-c", text, server.url) as program:
         with server.visit().deafened():
-            assert_ticked(program.read(), 0.6)
+            assert_ticked(program.read(), 0.3)
         assert program.wait(PATIENCE) == 0, program.errors()
 
 
@@ -193,7 +203,7 @@ def test_gevents_timeout_cuts_a_dial_which_leaves_nothing_behind(patched):
         def held():
             return len(list(Path("/proc/self/fd").iterdir()))
         first = Client(url, open_timeout=None)
-        raised(gevent.Timeout, lambda: gevent.with_timeout(0.2, first.connect))
+        raised(gevent.Timeout, lambda: gevent.with_timeout(0.1, first.connect))
         before = held()
         for _ in range(10):
             ws = Client(url, open_timeout=None)
@@ -212,7 +222,7 @@ def test_gevents_timeout_cuts_a_dial_which_leaves_nothing_behind(patched):
 def test_gevents_timeout_cuts_a_receive_and_the_connection_stays_open(patched):
     script = """
         with Client(url) as ws:
-            raised(gevent.Timeout, lambda: gevent.with_timeout(0.2, ws.receive))
+            raised(gevent.Timeout, lambda: gevent.with_timeout(0.1, ws.receive))
             ws.send("still there")
             print(ws.receive(10))
     """

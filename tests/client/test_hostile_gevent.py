@@ -4,6 +4,9 @@ The same deadlines hold, and no peer keeps the client from letting other greenle
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+
 import pytest
 
 from tests.support.program import Program
@@ -16,16 +19,26 @@ STAGES = ("slow", "frames", "refusals", "redirects")
 ALSO = ("heads", "injection", "proxies", "socks", "endless")
 
 
-def run_on_a_hub(name: str) -> None:
+def on_a_hub(name: str) -> Program:
     script = ROOT / "tests" / "support" / "pytest_under_gevent.py"
-    with Program(script, "-q", f"tests/client/test_hostile_{name}.py") as program:
-        status = program.wait(PATIENCE)
-        assert status == 0, "\n".join(program.rest())
+    return Program(script, "-q", f"tests/client/test_hostile_{name}.py")
+
+
+def assert_passes(program: Program) -> None:
+    status = program.wait(PATIENCE)
+    assert status == 0, "\n".join(program.rest())
+
+
+@pytest.fixture(scope="module")
+def stages() -> Iterator[dict[str, Program]]:
+    """Run all of them at once: most of their time they wait."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(on_a_hub(name)) for name in STAGES}
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_what_peers_do_by_stages_ends_as_well_on_a_patched_hub(name):
-    run_on_a_hub(name)
+def test_what_peers_do_by_stages_ends_as_well_on_a_patched_hub(stages, name):
+    assert_passes(stages[name])
 
 
 @pytest.mark.long
@@ -33,4 +46,5 @@ def test_what_peers_do_by_stages_ends_as_well_on_a_patched_hub(name):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", ALSO)
 def test_all_else_that_peers_do_ends_as_well_on_a_patched_hub(name):
-    run_on_a_hub(name)
+    with on_a_hub(name) as program:
+        assert_passes(program)

@@ -13,7 +13,7 @@ import pytest
 
 from faye_sync import Client, HandshakeError, ProxyError
 from tests.support.certificates import certificate
-from tests.support.endings import bounded_memory, failed_dial
+from tests.support.endings import LONGER, bounded_memory, failed_dial
 from tests.support.heads import head, switching
 from tests.support.hostile import (
     HostileServer,
@@ -176,18 +176,25 @@ def test_a_gzip_bomb_of_a_proxy_is_kept_as_it_came(hostile):
     assert error.body == bomb
 
 
-@pytest.mark.parametrize("end", [Visit.end_writing, None], ids=["eof", "silence"])
-def test_of_a_body_that_is_cut_short_what_came_is_kept(hostile, end):
-    octets = refusal(b"Content-Length: 10") + b"no"
-    proxy = hostile((*answered(octets), *([end] if end else [])))
-    error = failed_dial(TARGET, ProxyError, waits=end is None, **through(proxy))
+CUT = refusal(b"Content-Length: 10") + b"no"
+
+
+def test_of_a_body_that_eof_cuts_short_what_came_is_kept(hostile):
+    proxy = hostile((*answered(CUT), Visit.end_writing))
+    error = failed_dial(TARGET, ProxyError, **through(proxy))
+    assert (error.status_code, error.body) == (407, b"no")
+
+
+def test_of_a_body_that_falls_silent_what_came_is_kept_at_the_deadline(hostile):
+    proxy = hostile(answered(CUT))
+    error = failed_dial(TARGET, ProxyError, waits=True, open_timeout=LONGER, **through(proxy))
     assert (error.status_code, error.body) == (407, b"no")
 
 
 def test_a_body_that_drips_ends_at_the_deadline(hostile):
     octets = refusal(b"Content-Length: 1000")
     proxy = hostile((Visit.read_head, send(octets), drip(b"x", 0.1)))
-    error = failed_dial(TARGET, ProxyError, waits=True, **through(proxy))
+    error = failed_dial(TARGET, ProxyError, waits=True, open_timeout=LONGER, **through(proxy))
     assert error.body.startswith(b"xx")
 
 

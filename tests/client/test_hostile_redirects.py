@@ -17,7 +17,7 @@ from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
 
 from faye_sync import Client, ConfigurationError, HandshakeError
 from tests.support.certificates import certificate
-from tests.support.endings import failed_dial
+from tests.support.endings import LONGER, failed_dial
 from tests.support.heads import head
 from tests.support.hostile import HostileServer, Script, Visit, answered, drip, opened, send
 
@@ -151,7 +151,7 @@ def test_one_deadline_counts_for_all_hops(hostile):
         visit.pause(0.15)
 
     server = hostile((late, redirect("/again")[1]))
-    failed_dial(server.url(), TimeoutError, waits=True)
+    failed_dial(server.url(), TimeoutError, waits=True, open_timeout=LONGER)
     assert 2 <= len(server.visits) <= 4
 
 

@@ -9,7 +9,7 @@ import gzip
 import pytest
 
 from faye_sync import HandshakeError
-from tests.support.endings import bounded_memory, failed_dial
+from tests.support.endings import LONGER, bounded_memory, failed_dial
 from tests.support.heads import head, switching
 from tests.support.hostile import Visit, answered, drip, flood, send
 
@@ -183,7 +183,7 @@ def test_of_a_body_that_eof_cuts_short_what_came_is_kept(hostile, octets):
 @cut
 def test_of_a_body_that_falls_silent_what_came_is_kept_at_the_deadline(hostile, octets):
     server = hostile(answered(octets))
-    error = failed_dial(server.url(), HandshakeError, waits=True)
+    error = failed_dial(server.url(), HandshakeError, waits=True, open_timeout=LONGER)
     assert (error.status_code, error.body) == (403, b"no")
 
 
@@ -206,7 +206,7 @@ DRIPS = {
 @pytest.mark.parametrize("start", DRIPS.values(), ids=DRIPS)
 def test_a_body_that_drips_ends_at_the_deadline(hostile, start):
     server = hostile((Visit.read_head, send(start), drip(b"1\r\nx\r\n", 0.1)))
-    error = failed_dial(server.url(), HandshakeError, waits=True)
+    error = failed_dial(server.url(), HandshakeError, waits=True, open_timeout=LONGER)
     assert error.status_code == 403
     assert b"x" in error.body
 

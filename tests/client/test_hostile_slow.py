@@ -11,7 +11,7 @@ import pytest
 
 from faye_sync import Client, ConnectionClosed, HandshakeError
 from tests.support.certificates import certificate
-from tests.support.endings import OPEN_TIMEOUT, failed_dial, in_time, nothing_left
+from tests.support.endings import LONGER, OPEN_TIMEOUT, failed_dial, in_time, nothing_left
 from tests.support.heads import head, switching
 from tests.support.hostile import (
     Script,
@@ -90,8 +90,8 @@ def test_a_request_that_is_never_read_is_given_up_at_the_deadline(hostile):
 
 def test_the_deadline_is_the_one_that_was_given(hostile):
     server = hostile(())
-    error = failed_dial(server.url(), TimeoutError, waits=True, open_timeout=0.25)
-    assert "open_timeout of 0.25" in str(error)
+    error = failed_dial(server.url(), TimeoutError, waits=True, open_timeout=0.1)
+    assert "open_timeout of 0.1" in str(error)
 
 
 def test_without_a_deadline_a_slow_server_is_waited_for(hostile):
@@ -233,11 +233,11 @@ FAILURES = {
 
 @pytest.mark.parametrize("script, cause", FAILURES.values(), ids=FAILURES)
 def test_in_callback_style_a_failure_is_an_error_event_then_a_close_event(hostile, script, cause):
-    client = Client(hostile(script).url(), open_timeout=OPEN_TIMEOUT)
+    client = Client(hostile(script).url(), open_timeout=LONGER)
     events = []
     for name in ("open", "error", "close"):
         client.on(name, events.append)
-    with in_time(OPEN_TIMEOUT):
+    with in_time(LONGER):
         client.run()
     error, close = events
     assert (error.type, close.type) == ("error", "close")
