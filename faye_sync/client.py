@@ -25,8 +25,10 @@ from faye_sync.redialing import Redialing
 from faye_sync.terms import Terms, check_octets, check_seconds
 from faye_sync.transport.adapter import Opened
 from faye_sync.transport.attempt import Attempt
+from faye_sync.transport.request import check_request_headers, check_url
 from faye_sync.transport.stream import remote_address
-from faye_sync.transport.upgrade import Wayfinder, check_request_headers, check_url
+from faye_sync.transport.upgrade import upgrade
+from faye_sync.transport.wayfinder import Wayfinder
 
 C = TypeVar("C", bound="Client")
 
@@ -155,7 +157,7 @@ class Client(Redialing):
         Does nothing before the first attempt, nor once closed. Safe from any thread.
         """
         with self._dial_lock:
-            link, outage = self._link, self._outage
+            link, outage = self._link_now(), self._outage
             if self._close_with is not None:
                 return
             self._dropped = link
@@ -279,16 +281,18 @@ class Client(Redialing):
         with self._pause_lock:
             if self._resumed is None:
                 self._resumed = self._world().event()
-            if self._link is not None:
-                self._link.incoming.is_paused = True
+            link = self._link_now()
+            if link is not None:
+                link.incoming.is_paused = True
 
     def discard(self) -> None:
         """Read and drop messages from now on, for a connection that only sends.
 
         Safe from any thread."""
         self._is_discarding = True
-        if self._link is not None:
-            self._link.discard()
+        link = self._link_now()
+        if link is not None:
+            link.discard()
 
     # --- what can be asked ----------------------------------------------------------------------------
 
@@ -330,7 +334,7 @@ class Client(Redialing):
         asked = self._asked_headers
         headers = _checked_headers(asked()) if callable(asked) else asked
         driver = HybiClient(protocols=self._protocols, max_length=self._max_length)
-        opened = self._ways.upgrade(self._url, headers, driver, attempt)
+        opened = upgrade(self._ways, self._url, headers, driver, attempt)
         try:
             stream = opened.route.stream(attempt.world)
             driver.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, TypeVar
@@ -301,9 +300,6 @@ class Connection(ReadingSide):
         raise self._refusal_error() if link is None else link.closing_error()
 
     def _linked(self, link: Link) -> None:
-        self._opened_at = time.time()
-        # Whoever accepts is the one to read, until another thread begins to.
-        self._receiver = link.world.current()
         link.on_end = lambda: self._ended(link)
         self._link = self._source = link
 

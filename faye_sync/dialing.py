@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from abc import abstractmethod
 
 from faye_sync.concurrency import Concurrency, call_home, reentrant_lock, world_here
 from faye_sync.connection import Connection
 from faye_sync.delivery import exit_code
 from faye_sync.errors import ConnectionClosed
-from faye_sync.events import CloseEvent, ErrorEvent, Event, ReconnectEvent
+from faye_sync.events import CloseEvent, ErrorEvent, Event, ReadyState, ReconnectEvent
 from faye_sync.housekeeping import housekeeper_of
 from faye_sync.link import Link
 from faye_sync.outage import Outage, Tries, final_event, for_receiver
@@ -23,7 +24,7 @@ from faye_sync.reading import Style
 from faye_sync.reconnect import Reconnect
 from faye_sync.terms import Terms
 from faye_sync.transport.attempt import Attempt, CalledOff
-from faye_sync.transport.upgrade import without_userinfo
+from faye_sync.transport.request import without_userinfo
 
 logger = logging.getLogger("faye_sync")
 
@@ -72,6 +73,12 @@ class Dialing(Connection):
         self._work_on(outage)
         timeout = self._terms.send_timeout if timeout is None else timeout
         return self._outcome(outage, timeout, late or f"there was no connection within {timeout} s")
+
+    @property
+    def ready_state(self) -> ReadyState:
+        """CONNECTING, OPEN, CLOSING or CLOSED, equal to 0 to 3; CONNECTING between connections."""
+        link = self._link_now()
+        return super().ready_state if link is None else link.state
 
     def _link_now(self) -> Link | None:
         outage = self._outage
@@ -193,7 +200,7 @@ class Dialing(Connection):
 
     def _publish(self, outage: Outage, link: Link) -> None:
         """Run the open listeners, then let everybody use the link."""
-        outage.fresh = link
+        outage.fresh, self._opened_at = link, time.time()
         self._carry_over(link)
         try:
             # The first event of a client's driver: its OpenEvent.

@@ -92,10 +92,10 @@ class Redialing(Dialing):
 
     def _linked(self, link: Link) -> None:
         self._sources.add(link)
-        receiver = self._receiver
         super()._linked(link)
-        self._receiver = receiver
-        self._source, self._dropped = self._sources.first, None
+        self._source = self._sources.first
+        if self._dropped is not link:
+            self._dropped = None
         hold(link)
 
     # --- the end of a link ----------------------------------------------------------------------------

@@ -6,6 +6,7 @@ octet of HTTP follows the 101; the far end of the swap tells when it ended."""
 from __future__ import annotations
 
 import logging
+import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -298,6 +299,9 @@ class WebSocket(Connection):
             self._driver.start()
             link = Link(taken.stream, self._driver, taken.world, self._terms, self._listens)
             link.begin(taken.early)
+            self._opened_at = time.time()
+            # Whoever accepts is the one to read, until another thread begins to.
+            self._receiver = link.world.current()
             self._linked(link)
             hold(link)
         except BaseException:

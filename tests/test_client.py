@@ -374,12 +374,37 @@ def test_an_open_listener_knows_the_answer_already(planned):
     server = planned(accept_b)
     ws = Client(server.url, ["a", "b"])
     known: list[dict] = []
-    names = ("url", "protocol", "status_code", "remote_address", "version")
+    names = ("url", "protocol", "status_code", "remote_address", "version", "ready_state")
     ws.on("open", lambda event: known.append({**seen(ws, *names), **ws.headers}))
     with ws:
         (told,) = known
         assert {name: told[name] for name in names} == seen(ws, *names)
         assert told["Upgrade"] == "websocket"
+        assert told["ready_state"] is ReadyState.OPEN
+
+
+def test_what_an_open_listener_tells_it_holds_for_that_connection(planned):
+    server = planned(accept)
+    ws = Client(server.url)
+    opened_at: list = []
+    ws.on("open", lambda event: (opened_at.append(ws.opened_at), ws.discard()))
+    with ws:
+        assert opened_at == [ws.opened_at]
+        server.visit().say("dropped")
+        with pytest.raises(TimeoutError):
+            ws.receive(0.2)
+
+
+def test_an_open_listener_may_have_it_connect_again(planned):
+    server = planned(accept)
+    ws = Client(server.url)
+    ws.once("open", lambda event: ws.reconnect())
+    ws.connect()
+    for _ in range(2):
+        server.visit()
+    assert server.count == 2
+    ws.close()
+    assert ws.wait_closed(PATIENCE)
 
 
 def test_a_refusal_leaves_a_client_in_blocking_style_as_it_was(planned):
@@ -482,7 +507,6 @@ FAILURES = {
     "a-redirect-to-nowhere": lambda planned: with_userinfo(
         planned(refuse(302, ("Location", "http://[::1"))).url
     ),
-    "a-user-name-with-a-bracket": lambda planned: f"ws://us[er:{SECRET}@127.0.0.1/",
 }
 
 

@@ -371,6 +371,13 @@ def test_a_connection_of_ones_own_is_served_by_this_threads_hub_if_there_is_one(
     ]
 
 
+@BOTH
+def test_where_all_is_patched_the_main_thread_gets_a_hub_by_asking_for_a_connection(under):
+    # Else its waits would hold up every greenlet that it makes later.
+    script = "from faye_sync.concurrency import world_here\nprint(type(world_here()).__name__)"
+    assert run_script(script, under=under, patched=True) == f"{WORLDS[under]}\n"
+
+
 NO_HUB = """
 from faye_sync.concurrency import world_here
 LOOK

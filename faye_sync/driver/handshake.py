@@ -271,7 +271,7 @@ def pairs_of(headers: Any) -> Pairs:
     """
     pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
     try:
-        return tuple((name, value) for name, value in pairs)
+        return tuple((name, value) for name, value in map(_pair, pairs))
     except (TypeError, ValueError):
         # Its values may be secrets.
         raise ConfigurationError(
@@ -287,6 +287,13 @@ def _check_header(name: object, value: object) -> None:
     if not isinstance(value, str) or not is_field_value(value):
         allowed = "latin-1 without control characters or space at an end"
         raise ConfigurationError(f"header {name} must be {allowed}, got {_wrong_in(value)}")
+
+
+def _pair(pair: Any) -> Any:
+    # A str of two signs would unpack too.
+    if isinstance(pair, str | bytes):
+        raise TypeError
+    return pair
 
 
 def is_field_value(value: str) -> bool:

@@ -25,11 +25,12 @@ from faye_sync.transport.answer import AnswerReader, Fields, Head, new_exchange,
 from faye_sync.transport.attempt import Attempt
 from faye_sync.transport.dial import Net
 from faye_sync.transport.proxies import Proxy
+from faye_sync.transport.request import PLAIN_SCHEMES
 from faye_sync.transport.route import Route, open_route
 from faye_sync.transport.tls_client import TlsSettings
 
 PORTS = {"http": 80, "https": 443}
-PLAIN_SCHEMES = {"ws": "http", "wss": "https"}
+
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
@@ -248,8 +249,11 @@ def _port(url: Url) -> int:
 
 
 def _host_field(url: Url) -> str:
-    port = _port(url)
-    return str(url.host) if port == PORTS[str(url.scheme)] else f"{url.host}:{port}"
+    host, port = str(url.host), _port(url)
+    if "%" in host:
+        # The zone of an address means something on this machine only (RFC 6874 section 4).
+        host = f"{host.partition('%')[0]}]"
+    return host if port == PORTS[str(url.scheme)] else f"{host}:{port}"
 
 
 def _renamed(proxies: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,9 @@ from faye_sync.concurrency import THREADS
 from faye_sync.driver.hybi import HybiClient
 from faye_sync.transport.adapter import Opened
 from faye_sync.transport.attempt import Attempt
-from faye_sync.transport.upgrade import Wayfinder, check_request_headers, check_url
+from faye_sync.transport.request import check_request_headers, check_url
+from faye_sync.transport.upgrade import upgrade as open_by
+from faye_sync.transport.wayfinder import Wayfinder
 
 PATIENCE = 20.0  # seconds to wait for what should come at once
 OPTIONS = ("session", "auth", "proxy", "tls", "ca", "net")
@@ -28,7 +30,8 @@ def asking() -> HybiClient:
 def upgraded(found: Wayfinder, url: str, headers: tuple = ()) -> Iterator[Opened]:
     """Open a WebSocket as a client does, and close its socket behind the block."""
     with Attempt(THREADS, PATIENCE) as attempt:
-        opened = found.upgrade(check_url(url), check_request_headers(headers), asking(), attempt)
+        asked = check_url(url), check_request_headers(headers)
+        opened = open_by(found, *asked, asking(), attempt)
     try:
         yield opened
     finally:

@@ -15,7 +15,7 @@ from faye_sync.concurrency import THREADS
 from faye_sync.errors import ConfigurationError, HandshakeError
 from faye_sync.transport.adapter import UpgradeAdapter
 from faye_sync.transport.attempt import Attempt
-from faye_sync.transport.upgrade import Wayfinder
+from faye_sync.transport.wayfinder import Wayfinder
 from tests.client.conftest import _housekept, hostile  # noqa: F401  # fixtures
 from tests.support.clients import refused_port
 from tests.support.heads import ACCEPTING, UPGRADE, head, switching
@@ -80,6 +80,8 @@ HOSTS = {
     "http://[2001:DB8::1]/": "[2001:db8::1]",
     "http://[2001:db8::1]:8080/": "[2001:db8::1]:8080",
     "http://user:pass@example.com/": "example.com",
+    # RFC 6874 4: a zone means something on this machine alone.
+    "http://[fe80::1%25eth0]:8080/": "[fe80::1]:8080",
     "https://example.com/": "example.com",
     "https://example.com:443/": "example.com",
     "https://example.com:80/": "example.com:80",

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import traceback
 from base64 import b64encode
 from http.cookiejar import LWPCookieJar
 from itertools import combinations
@@ -12,11 +13,13 @@ from pathlib import Path
 import pytest
 import requests
 from hypothesis import given, strategies as st
+from requests.adapters import HTTPAdapter
 
 from faye_sync.errors import ConfigurationError, HandshakeError
-from faye_sync.transport.upgrade import check_request_headers, check_url, without_userinfo
+from faye_sync.transport.request import check_request_headers, check_url, without_userinfo
 from tests.client.conftest import _housekept, _plain_environment, hostile  # noqa: F401  # fixtures
 from tests.support.certificates import certificate
+from tests.support.clients import refused_port
 from tests.support.heads import Request, head
 from tests.support.hostile import HostileServer, answered, opened
 from tests.support.ways import upgrade, ways
@@ -109,6 +112,22 @@ def test_no_refusal_of_a_url_shows_what_stands_before_an_at(before, user, mark, 
         assert SECRET not in text
         assert text.isascii()
         assert "\n" not in text
+
+
+UNREADABLE = {
+    # Beyond what urlsplit() takes: it is a/c once it is normalized.
+    "host": "ws://user:s3cret@server\u2100invalid/",
+    "user": "ws://us\u2100er:s3cret@server.invalid/",
+    "bracket-in-password": "ws://user:s3[cret@server.invalid/",
+}
+
+
+@pytest.mark.parametrize("url", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_url_that_requests_cannot_read_is_not_shown(url):
+    with pytest.raises(ConfigurationError) as caught:
+        upgrade(ways(), url)
+    text = "".join(traceback.format_exception(caught.value))
+    assert SECRET not in text
 
 
 SHOWN = {
@@ -266,6 +285,20 @@ def test_what_is_no_auth_is_refused_and_not_shown(auth):
     assert SECRET not in str(caught.value)
 
 
+def test_a_session_with_a_password_that_latin_1_does_not_have_is_refused_and_not_shown(session):
+    session.auth = ("user", f"{SECRET}\u2603")
+    with pytest.raises(ConfigurationError) as caught:
+        upgrade(ways(session=session), "ws://server.invalid/")
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "password, octets", [("caf\xe9", b"caf\xe9"), ("\u2603", "\u2603".encode())], ids=ascii
+)
+def test_a_password_of_the_option_is_latin_1_where_it_can_be_and_else_utf_8(password, octets):
+    assert ways(auth=("user", password)).auth == (b"user", octets)
+
+
 @pytest.mark.parametrize("session", [5, "session", requests, requests.Session], ids=repr)
 def test_what_is_no_session_is_refused(session):
     with pytest.raises(ConfigurationError, match=r"^session must be a requests\.Session or None"):
@@ -326,6 +359,57 @@ def test_nothing_of_a_session_is_changed_but_its_cookies(hostile, session):
     assert list(session.adapters.items()) == adapters
     assert session.proxies == {"no_proxy": "127.0.0.1"}
     assert session.max_redirects == 30
+
+
+class Private(requests.Session):
+    """A session with names that Python mangles."""
+
+    __slots__ = ("__token",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.__token = "token"
+
+    def request(self, method, url, **options):
+        return super().request(method, url, headers={"X-Token": self.__token})
+
+
+def test_private_names_in_slots_are_there(refusing):
+    with Private() as session:
+        assert asked(refusing, session=session)["X-Token"] == "token"
+
+
+class WithDict:
+    """A mixin for classes that have none of the two."""
+
+    __slots__ = ("__dict__", "__weakref__")
+
+
+class Mixed(WithDict, requests.Session):
+    """Its dict is in its slots."""
+
+
+def test_a_session_whose_dict_is_a_slot_keeps_its_adapters(refusing):
+    with Mixed() as session:
+        before = list(session.adapters.items())
+        asked(refusing, session=session)
+        assert list(session.adapters.items()) == before
+
+
+class Mine(HTTPAdapter):
+    """Any adapter of a user's own."""
+
+
+@pytest.mark.parametrize("kind", [HTTPAdapter, Mine])
+def test_the_pool_of_a_session_verifies_as_it_did(session, kind):
+    adapter = kind()
+    session.mount("https://", adapter)
+    request = requests.Request("GET", f"https://127.0.0.1:{refused_port()}/").prepare()
+    pool = adapter.get_connection_with_tls_context(request, True, proxies={}, cert=None)
+    adapter.cert_verify(pool, request.url, True, None)
+    with pytest.raises(ConnectionRefusedError):
+        upgrade(ways(session=session), request.url.replace("https:", "wss:"))
+    assert pool.cert_reqs == "CERT_REQUIRED"
 
 
 @pytest.mark.parametrize("scheme", ["ws", "wss"])

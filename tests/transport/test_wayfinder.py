@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ssl
+import traceback
 from base64 import b64encode
 
 import pytest
@@ -12,7 +13,7 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from faye_sync.errors import ConfigurationError
-from faye_sync.transport.upgrade import Wayfinder
+from faye_sync.transport.wayfinder import Wayfinder
 from tests.client.conftest import _housekept, _plain_environment, hostile  # noqa: F401  # fixtures
 from tests.support.certificates import certificate
 from tests.support.hostile import opened
@@ -139,6 +140,37 @@ def test_false_leads_around_every_proxy_and_none_takes_the_sessions(session, mon
     monkeypatch.setenv("ws_proxy", "http://of-the-environment.example")
     assert str(chosen(session=session)) == "http://of-the-environment.example:80"
     assert chosen(session=session, proxy=False) is None
+
+
+@pytest.mark.parametrize("name", ["ws_proxy", "http_proxy", "all_proxy", "WS_PROXY"])
+def test_the_option_comes_before_every_variable(monkeypatch, name):
+    monkeypatch.setenv(name, "http://of-the-environment.example")
+    for option in ("http://proxy.example", {"origin": "http://proxy.example"}):
+        assert str(chosen(proxy=option)) == "http://proxy.example:80"
+
+
+BAD_VARIABLES = {
+    "bracket": "http://user:s3cret@[::1",
+    "odd-sign": "http://user:s3cret@proxy\u2100",
+    "port": "http://user:s3cret@proxy:port",
+    "scheme": "ftp://user:s3cret@proxy",
+    "hash": "http://user:s3#cret@proxy",
+}
+
+
+@pytest.mark.parametrize("place", ["environment", "session"])
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+@pytest.mark.parametrize("proxy", BAD_VARIABLES.values(), ids=BAD_VARIABLES)
+def test_a_proxy_that_is_none_is_refused_wherever_it_stands_and_not_shown(
+    session, monkeypatch, proxy, scheme, place
+):
+    if place == "environment":
+        monkeypatch.setenv("all_proxy", proxy)
+    else:
+        session.proxies = {"all": proxy}
+    with pytest.raises(ConfigurationError) as caught:
+        upgrade(ways(session=session), f"{scheme}://server.invalid/")
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
 class Heading(HTTPAdapter):
