@@ -7,6 +7,7 @@ and ends when the server is closed. HTTP and frames are read here from RFC 9112 
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 import ssl
@@ -176,7 +177,13 @@ class Visit:
 
     def end_writing(self) -> None:
         """Send EOF and read on; in TLS without a word."""
-        socket.socket.shutdown(self.sock, socket.SHUT_WR)
+        try:
+            socket.socket.shutdown(self.sock, socket.SHUT_WR)
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:
+                raise
+            # The client had heard enough, and left what it did not read.
+            raise Gone("reset") from error
 
     def reset(self) -> None:
         """End TCP as a crash does."""
