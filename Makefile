@@ -46,10 +46,11 @@ test: $(VENV)/test $(VENV)/machine ## Set up all that the tests need and run the
 
 # tests/oldest.txt pins the oldest versions, in an environment beside the other; what it does not
 # name is as new as pip finds it. HTTP/2 came to gunicorn later.
-test-oldest: ## The tests of servers and frameworks, with their oldest versions
+test-oldest: ## The tests of servers, frameworks and client, with the oldest versions of all
 	PIP_CONSTRAINT=tests/oldest.txt $(MAKE) test VENV=$(VENV)-oldest \
 	    METADATA="$(METADATA) tests/oldest.txt" \
-	    SUITES="tests/servers tests/frameworks tests/transport tests/test_websocket.py -k 'not http2' -W ignore::DeprecationWarning"
+	    SUITES="$(OLDEST) -k 'not http2' -W ignore::DeprecationWarning"
+OLDEST = tests/servers tests/frameworks tests/transport tests/client tests/test_websocket.py tests/test_client.py
 
 test-all: test test-oldest ## Both: before a release
 
