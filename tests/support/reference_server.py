@@ -26,12 +26,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from websockets.sync.client import connect
-
-from tests.support.certificates import certificate, client_context
+from tests.support.certificates import certificate
 from tests.support.daemons import spawn
 from tests.support.kinds import ROOT, SERVERS, Kind
 from tests.support.parts import require
+from tests.support.peer import Peer
 from tests.support.servers import Server, serve
 
 PATIENCE = 20.0  # seconds to wait for what should come at once
@@ -94,9 +93,8 @@ class Reference:
         return closes[note]
 
     def _closes(self) -> dict[str, list]:
-        context = client_context() if self.server.tls else None
-        with connect(self.url("closes"), ssl=context) as ws:
-            return json.loads(ws.recv(PATIENCE))
+        with Peer(self.server.address, "/closes") as peer:
+            return json.loads(peer.read())
 
 
 @contextmanager
