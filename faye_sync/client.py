@@ -74,6 +74,7 @@ class Client(Redialing):
         ConfigurationError: An option cannot work; nothing was sent.
     """
 
+    _kind = "Client"
     onreconnect = Attribute(ReconnectEvent.type)
     _names = (*NAMES, ReconnectEvent.type)
 
@@ -158,7 +159,7 @@ class Client(Redialing):
         """
         with self._dial_lock:
             link, outage = self._link_now(), self._outage
-            if self._close_with is not None:
+            if self._close_with is not None or (link is not None and self._last is link):
                 return
             self._dropped = link
         if link is not None:
@@ -241,6 +242,8 @@ class Client(Redialing):
             if outage.fresh is not None:
                 outage.fresh.close(code, reason)
             outage.call_off()
+            # Whoever is to dial may be held up by a pause.
+            self.resume()
         elif self._final is not None and not self._is_told_closed:
             self._is_told_closed = True
             self._dispatch(self._final)
@@ -330,9 +333,10 @@ class Client(Redialing):
     # --- beneath --------------------------------------------------------------------------------------
 
     def _dial(self, attempt: Attempt) -> Link:
-        self._url = check_url(self._asked_url() if callable(self._asked_url) else self._asked_url)
-        asked = self._asked_headers
-        headers = _checked_headers(asked()) if callable(asked) else asked
+        self._url = check_url(_asked(self._asked_url, "url", attempt))
+        headers = self._asked_headers
+        if callable(headers):
+            headers = _checked_headers(_asked(headers, "headers", attempt))
         driver = HybiClient(protocols=self._protocols, max_length=self._max_length)
         opened = upgrade(self._ways, self._url, headers, driver, attempt)
         try:
@@ -360,6 +364,16 @@ class Client(Redialing):
                 self._end(outage)
             return True
         return call_home(outage.world, lambda: outage.decided.wait(timeout))
+
+
+def _asked(source: Any, name: str, attempt: Attempt) -> Any:
+    """Ask the user's function, which may take its time, or take the value that is none."""
+    if not callable(source):
+        return source
+    attempt.phase = f"waiting for the function that {name} is"
+    value = source()
+    attempt.check()
+    return value
 
 
 def _checked_policy(policy: object) -> float | None:

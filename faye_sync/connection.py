@@ -45,6 +45,7 @@ class Connection(ReadingSide):
     ) -> bool:
         """Send one message, waiting while the peer takes nothing.
 
+        Where this opens a client's connection, open_timeout bounds that.
         Not for signal handlers, which would wait for the sender they stopped:
         close() and send_nowait() are.
 
@@ -84,9 +85,14 @@ class Connection(ReadingSide):
         Raises:
             TimeoutError: As for send().
             ConnectionClosed: As for send().
-            TypeError: A message is of another type; none was sent.
+            TypeError: A message is of another type, or there is only one in
+                place of several; none was sent.
             ValueError: A text has a lone surrogate.
         """
+        if isinstance(messages, str | bytes | bytearray | memoryview):
+            raise TypeError(
+                f"send_many() takes several messages, got one {type(messages).__name__}"
+            )
         link = self._link or self._open(timeout)
         if link is None:
             return self._not_sent(link)

@@ -44,6 +44,8 @@ class Delivery(EventTarget):
     """The listeners' side of a connection: pausing, dropping, and the thread that dispatches."""
 
     id: str
+    # What log lines call it.
+    _kind = "WebSocket"
 
     def __init__(self) -> None:
         super().__init__()
@@ -277,8 +279,9 @@ class Delivery(EventTarget):
             self._keeps_messages = False
             link.discard()
             logger.warning(
-                "WebSocket %s: no message listener took %d octets; messages are dropped from now "
+                "%s %s: no message listener took %d octets; messages are dropped from now "
                 "on (call discard() if this connection only sends)",
+                self._kind,
                 self.id,
                 kept,
             )
@@ -309,4 +312,4 @@ class Delivery(EventTarget):
             raise RuntimeError(f"{call} inside a listener would wait for itself")
 
     def _report(self, text: str, error: BaseException) -> None:
-        logger.error("WebSocket %s: %s", self.id, text, exc_info=error)
+        logger.error("%s %s: %s", self._kind, self.id, text, exc_info=error)

@@ -24,7 +24,7 @@ from faye_sync.reading import Style
 from faye_sync.reconnect import Reconnect
 from faye_sync.terms import Terms
 from faye_sync.transport.attempt import Attempt, CalledOff
-from faye_sync.transport.request import without_userinfo
+from faye_sync.transport.request import without_secrets
 
 logger = logging.getLogger("faye_sync")
 
@@ -66,6 +66,8 @@ class Dialing(Connection):
         if outage is None:
             return self._link
         if outage.is_here():
+            if outage.fresh is None:
+                raise RuntimeError("there is no connection yet, and this thread is the one to dial")
             return outage.fresh
         if self._style is Style.CALLBACK and self._is_dispatching_here():
             # The reading thread is the one to dial, and it is in a listener.
@@ -107,7 +109,8 @@ class Dialing(Connection):
     def _outcome(self, outage: Outage, timeout: float | None, late: str) -> Link | None:
         """Wait for the end of an outage: another link, or None in callback style."""
         if not call_home(outage.world, lambda: outage.decided.wait(timeout)):
-            raise TimeoutError(late)
+            failure = outage.failure
+            raise TimeoutError(late if failure is None else f"{late}; the last attempt: {failure}")
         if outage.error is None:
             return outage.link
         if self._style is Style.CALLBACK:
@@ -192,9 +195,12 @@ class Dialing(Connection):
                 failure = error
 
     def _pause_before_next(self, outage: Outage, failure: Exception) -> None:
+        outage.failure = failure
         delay = self._tries.wait_after(failure)
         if outage.is_urgent:
             delay = 0.0
+        if not self._listens(ReconnectEvent.type):
+            self._say("attempt %d in %.1f s", self._tries.waits, delay, failure=failure)
         self._tell(ReconnectEvent(self._tries.waits, delay, failure))
         outage.rest(delay)
 
@@ -205,6 +211,10 @@ class Dialing(Connection):
         try:
             # The first event of a client's driver: its OpenEvent.
             self._tell(link.incoming.inbox.popleft())
+        except BaseException as error:
+            # An interrupt, or sys.exit() in a listener, wherever that runs.
+            link.close(exit_code(type(error)), "")
+            raise
         finally:
             with self._dial_lock:
                 self._tries.opened()
@@ -235,6 +245,7 @@ class Dialing(Connection):
                 self._end_without_link(error)
         finally:
             with self._dial_lock:
+                self._tries.gave_up()
                 outage.error = error if outage.cause is None else for_receiver(error)
                 outage.dialer = self._outage = None
             outage.decided.set()
@@ -245,11 +256,15 @@ class Dialing(Connection):
             self._failure = None if final.cause == "local" else error
         if self._failure is not None:
             if self._is_started and not self._listens(ErrorEvent.type):
-                url = without_userinfo(self.url)
-                logger.warning("Client %s: no connection to %s: %s", self.id, url, error)
+                self._say("no more attempts", failure=error)
             self._tell(ErrorEvent(str(error), error))
         self._is_told_closed = True
         self._tell(final)
+
+    def _say(self, text: str, *values: object, failure: Exception) -> None:
+        """Log what no listener hears of."""
+        where = (self.id, without_secrets(self.url), failure)
+        logger.warning(f"Client %s: no connection to %s: %s; {text}", *where, *values)  # noqa: G004  # two texts of ours
 
     def _tell(self, event: Event) -> None:
         """Run listeners on the thread that dials."""

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from faye_sync.concurrency import leaf_lock
+from faye_sync.concurrency import reentrant_lock
 from faye_sync.errors import ConfigurationError
 from faye_sync.events import ErrorEvent, Event
 
@@ -73,7 +73,8 @@ class EventTarget:
 
     def __init__(self) -> None:
         # Guards the three tables' writers; readers see one whole tuple or the other.
-        self._listeners_lock = leaf_lock()
+        # Reentrant, because a signal handler may close what its thread is adding a listener to.
+        self._listeners_lock = reentrant_lock()
         self._attributes: dict[str, Listener] = {}
         self._added: dict[str, tuple[Listener, ...]] = {}
         self._listeners: dict[str, tuple[Listener, ...]] = {}

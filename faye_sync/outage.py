@@ -27,6 +27,7 @@ class Outage:
         decided: Raised once link or error says how it ended.
         link: The next connection.
         error: Why there is none.
+        failure: Of the last attempt, or of the connection before it.
         dialer: The thread or greenlet that is at it.
         fresh: The next connection while its open listeners run, on the dialer: nobody else
             may send before they have.
@@ -43,6 +44,7 @@ class Outage:
         self.decided = world.event()
         self.link: Link | None = None
         self.error: Exception | None = None
+        self.failure: Exception | None = None
         self.dialer: object = None
         self.fresh: Link | None = None
         self.is_called_off = False
@@ -111,6 +113,10 @@ class Tries:
         self._failed = 0
         stable = 0.0 if self._policy is None else self._policy.stable
         self._stable_since = time.monotonic() + stable
+
+    def gave_up(self) -> None:
+        """No more attempts are made; the next begins anew."""
+        self._failed = self.waits = 0
 
     def lost(self) -> None:
         """It is lost: if it was stable, the waits begin anew."""

@@ -62,7 +62,8 @@ class ReadingSide(Delivery):
 
         Messages received before a close are handed out first. One thread may
         wait at a time, any may send meanwhile. Listeners of other events run
-        in here.
+        in here. Where this opens a client's connection, open_timeout bounds
+        that, unless it has a Reconnect.
 
         Args:
             timeout: Seconds to wait; None waits for ever, 0 only looks.
@@ -135,9 +136,12 @@ class ReadingSide(Delivery):
             The connection.
 
         Raises:
+            TypeError: function cannot be called.
             RuntimeError: Started already, or the other style is in use, or no
                 thread could be started; then the peer gets 1011.
         """
+        if function is not None and not callable(function):
+            raise TypeError(f"start() takes a function, got {type(function).__name__}")
         style = Style.CALLBACK if function is None else Style.BLOCKING
         if not self._begin(style, "start()"):
             return self

@@ -27,8 +27,9 @@ class Redialing(Dialing):
     def __init__(self, terms: Terms, policy: Reconnect | None, open_timeout: float | None) -> None:
         super().__init__(terms, policy, open_timeout)
         self._sources = Sources()
-        # A link that was dropped in order to have another.
+        # A link that was dropped in order to have another, and one whose end is that of all.
         self._dropped: Link | None = None
+        self._last: Link | None = None
 
     # --- sending across links -----------------------------------------------------------------------
 
@@ -43,8 +44,9 @@ class Redialing(Dialing):
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             late = f"send did not finish within its deadline of {timeout} s: no connection came"
             following = self._open(left, late)
-            if following is None:
-                return self._not_sent(None)
+            if following is None or following is link:
+                # None is to come, or this is an open listener and the next comes behind it.
+                return self._not_sent(following)
             link, commands = following, _for_link(following, commands)
         return True
 
@@ -114,7 +116,8 @@ class Redialing(Dialing):
         with self._dial_lock:
             if self._link is not link:
                 return True
-            if not self._is_to_be_followed(link):
+            if self._last is link or not self._is_to_be_followed(link):
+                self._last = link
                 return False
             self._link = None
             is_dropped = self._dropped is link

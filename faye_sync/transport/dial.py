@@ -166,7 +166,7 @@ class Race:
         sock.setblocking(False)
         set_no_delay(sock)
         for option in self._net.socket_options:
-            sock.setsockopt(*option)
+            _set(sock, option)
         self._bind(sock)
         code = sock.connect_ex(address.sockaddr)
         if code not in _UNDER_WAY:
@@ -180,7 +180,10 @@ class Race:
             # Two addresses that are tried beside each other share the port, and so does the
             # connection before this one for a while (TIME_WAIT).
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(source)
+        try:
+            sock.bind(source)
+        except OSError as error:
+            raise _error(error.errno or 0, f"from {source[0]} port {source[1]}") from error
 
 
 def _outcome(sock: PlainSocket) -> int:
@@ -193,7 +196,16 @@ def _outcome(sock: PlainSocket) -> int:
     return code
 
 
-def _error(code: int, address: Address) -> OSError:
+def _set(sock: PlainSocket, option: tuple[Any, ...]) -> None:
+    try:
+        sock.setsockopt(*option)
+    except OSError as error:
+        # No other attempt would go better.
+        text = f"net: the kernel refuses {option!r} of socket_options: {error.strerror}"
+        raise ConfigurationError(text) from error
+
+
+def _error(code: int, address: object) -> OSError:
     return OSError(code, f"{os.strerror(code)}: {address}")
 
 

@@ -35,14 +35,14 @@ def check_url(url: object) -> str:
         parsed = parse_url(url)
         urlsplit(url)
     except (LocationParseError, ValueError):
-        raise ConfigurationError(f"this is no URL: {without_userinfo(url)!a}") from None
+        raise ConfigurationError(f"this is no URL: {without_secrets(url)!a}") from None
     if parsed.scheme not in PLAIN_SCHEMES:
         raise ConfigurationError(
-            f"scheme must be ws or wss, got {parsed.scheme or 'none'} in {without_userinfo(url)!a}"
+            f"scheme must be ws or wss, got {parsed.scheme or 'none'} in {without_secrets(url)!a}"
         )
     if not parsed.host or parsed.port == 0:
         part = "host" if not parsed.host else "port above 0"
-        raise ConfigurationError(f"a URL has a {part}, got {without_userinfo(url)!a}")
+        raise ConfigurationError(f"a URL has a {part}, got {without_secrets(url)!a}")
     return url.partition("#")[0]
 
 
@@ -66,18 +66,20 @@ def check_request_headers(headers: Pairs) -> Pairs:
     return headers
 
 
-def without_userinfo(url: str) -> str:
+def without_secrets(url: str) -> str:
     """Make a URL fit for logs and errors.
 
     Args:
         url: Any text.
 
     Returns:
-        It, with "..." for what may be a password.
+        It, with "..." for userinfo and query, either of which may hold a secret.
     """
     before, at, after = url.rpartition("@")
     scheme, mark, _ = before.partition("://")
-    return f"{scheme if mark else ''}{mark}...@{after}" if at else url
+    shown = f"{scheme if mark else ''}{mark}...@{after}" if at else url
+    path, mark, _ = shown.partition("?")
+    return f"{path}?..." if mark else shown
 
 
 def plain_url(url: str) -> str:

@@ -27,6 +27,16 @@ from faye_sync.transport.wayfinder import Wayfinder
 # requests follows 30; whoever needs more than this has a loop.
 MOST_REDIRECTS = 10
 
+# What requests finds wrong with a request or a redirect; its other errors would be of the network,
+# which is ours, so they come out of an auth object or a hook.
+_OF_THE_REQUEST = (
+    requests.TooManyRedirects,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidHeader,
+)
+
 
 def upgrade(ways: Wayfinder, url: str, headers: Pairs, asking: Asking, attempt: Attempt) -> Opened:
     """Open a WebSocket.
@@ -67,8 +77,13 @@ def _request(ways: Wayfinder, adapter: UpgradeAdapter, url: str, headers: Pairs)
             proxies=dict(ways.proxies),
             stream=True,
         )
-    except (requests.RequestException, HTTPError) as error:
+    except (*_OF_THE_REQUEST, HTTPError) as error:
         raise _translated(adapter, error) from error
+    except requests.HTTPError as error:
+        # Of a hook that calls raise_for_status().
+        if not adapter.refusals:
+            raise
+        raise _refused(adapter) from error
     except ssl.SSLError:
         # That of an untrusted certificate is a ValueError.
         raise
@@ -131,9 +146,13 @@ def _opened(adapter: UpgradeAdapter) -> Opened:
         return adapter.opened
     if not adapter.refusals:
         raise HandshakeError("the session answered by itself, so no WebSocket was opened")
+    raise _refused(adapter)
+
+
+def _refused(adapter: UpgradeAdapter) -> HandshakeError:
     head = adapter.refusals[-1].head
     text = f"the server answered {head.status} {head.reason}".rstrip()
-    raise adapter.refusal(f"{text} instead of 101")
+    return adapter.refusal(f"{text} instead of 101")
 
 
 def _translated(adapter: UpgradeAdapter, error: Exception) -> Exception:

@@ -80,10 +80,14 @@ class Wayfinder:
     def tls_for(self, request: requests.PreparedRequest, verify: Any, cert: Any) -> TlsSettings:
         """Choose the TLS settings: by the tls option, else as the session's adapter would."""
         host = str(parse_url(request.url or "").host)
-        if self._tls is not None or self._ca is not None:
-            return self._contexts.of_option(self._tls, self._ca, host)
-        adapter = self.session.get_adapter(request.url or "")
-        return self._contexts.of_pool(_pool(adapter, request, verify, cert), host)
+        try:
+            if self._tls is not None or self._ca is not None:
+                return self._contexts.of_option(self._tls, self._ca, host)
+            adapter = self.session.get_adapter(request.url or "")
+            return self._contexts.of_pool(_pool(adapter, request, verify, cert), host)
+        except OSError as error:
+            # Of a file: not the network's, so that no other attempt is made.
+            raise ConfigurationError(f"TLS cannot be set up: {error}") from error
 
     def proxy_from(self, url: str, verify: Any) -> Proxy:
         """Make the proxy that requests chose, with the headers its adapter has for it."""

@@ -266,9 +266,9 @@ def test_socket_options_are_set_before_connecting():
     sock.close()
 
 
-def test_an_option_that_the_kernel_refuses_is_its_error():
+def test_an_option_that_the_kernel_refuses_is_no_failure_of_the_network():
     net = net_of({"socket_options": [(socket.SOL_SOCKET, 9999, 1)]})
-    with listening() as listener, pytest.raises(OSError, match="Protocol not available"):
+    with listening() as listener, pytest.raises(ConfigurationError, match="Protocol not available"):
         dial(*listener.getsockname(), net)
 
 
