@@ -200,7 +200,7 @@ class Dialing(Connection):
         if outage.is_urgent:
             delay = 0.0
         if not self._listens(ReconnectEvent.type):
-            self._say("attempt %d in %.1f s", self._tries.waits, delay, failure=failure)
+            self._log(failure, f"attempt {self._tries.waits} in {delay:.1f} s")
         self._tell(ReconnectEvent(self._tries.waits, delay, failure))
         outage.rest(delay)
 
@@ -256,15 +256,15 @@ class Dialing(Connection):
             self._failure = None if final.cause == "local" else error
         if self._failure is not None:
             if self._is_started and not self._listens(ErrorEvent.type):
-                self._say("no more attempts", failure=error)
+                self._log(error, "no more attempts")
             self._tell(ErrorEvent(str(error), error))
         self._is_told_closed = True
         self._tell(final)
 
-    def _say(self, text: str, *values: object, failure: Exception) -> None:
+    def _log(self, failure: Exception, next_step: str) -> None:
         """Log what no listener hears of."""
-        where = (self.id, without_secrets(self.url), failure)
-        logger.warning(f"Client %s: no connection to %s: %s; {text}", *where, *values)  # noqa: G004  # two texts of ours
+        url = without_secrets(self.url)
+        logger.warning("Client %s: no connection to %s: %s; %s", self.id, url, failure, next_step)
 
     def _tell(self, event: Event) -> None:
         """Run listeners on the thread that dials."""
