@@ -1,4 +1,4 @@
-"""Servers that misbehave, and an environment that says nothing to a client."""
+"""Servers that misbehave, an environment that says nothing to a client, and runs on a hub."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.endings import nothing_left
 from tests.support.hostile import HostileServer, Visit, opened
+from tests.support.on_a_hub import on_a_hub
+from tests.support.program import Program
 
 # What requests takes from the environment: proxies in any case, CAs, passwords.
 SAYING = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy")
@@ -41,3 +43,20 @@ def hostile(_housekept: None) -> Iterator[Callable[..., HostileServer]]:
             return stack.enter_context(HostileServer(*scripts, **options))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def _runs(request: pytest.FixtureRequest) -> Iterator[dict[tuple[str, ...], Program]]:
+    """Start all runs that tests of this session ask for, at once: most of their time they wait."""
+    asking = [item for item in request.session.items if "run" in item.fixturenames]
+    with ExitStack() as stack:
+        yield {
+            wanted: stack.enter_context(on_a_hub(*wanted))
+            for wanted in (item.callspec.params["run"] for item in asking)
+        }
+
+
+@pytest.fixture
+def run(request: pytest.FixtureRequest, _runs: dict[tuple[str, ...], Program]) -> Program:
+    """The run on a hub that a test names by its parameter, as arguments of on_a_hub()."""
+    return _runs[request.param]

@@ -4,41 +4,25 @@ The same deadlines hold, and no peer keeps the client from letting other greenle
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-
 import pytest
 
-from tests.support.program import Program
-from tests.support.servers import ROOT
+from tests.support.on_a_hub import assert_passes, on_a_hub
 
 PATIENCE = 120.0  # seconds for a file that should take 20
 
-STAGES = ("slow", "frames", "refusals", "redirects")
-# Many cases that are the same on any thread, and floods, which take their time.
-ALSO = ("heads", "injection", "proxies", "socks", "endless")
+STAGES = [
+    ("hostile_frames",),
+    ("hostile_refusals",),
+    ("hostile_redirects",),
+    ("hostile_slow", "-k", "not wss"),
+]
+# The silences over TLS, many cases that are the same on any thread, and floods, which take long.
+ALSO = ("slow", "heads", "injection", "proxies", "socks", "endless")
 
 
-def on_a_hub(name: str) -> Program:
-    script = ROOT / "tests" / "support" / "pytest_under_gevent.py"
-    return Program(script, "-q", f"tests/client/test_hostile_{name}.py")
-
-
-def assert_passes(program: Program) -> None:
-    status = program.wait(PATIENCE)
-    assert status == 0, "\n".join(program.rest())
-
-
-@pytest.fixture(scope="module")
-def stages() -> Iterator[dict[str, Program]]:
-    """Run all of them at once: most of their time they wait."""
-    with ExitStack() as stack:
-        yield {name: stack.enter_context(on_a_hub(name)) for name in STAGES}
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_what_peers_do_by_stages_ends_as_well_on_a_patched_hub(stages, name):
-    assert_passes(stages[name])
+@pytest.mark.parametrize("run", STAGES, indirect=True, ids=lambda run: run[0])
+def test_what_peers_do_by_stages_ends_as_well_on_a_patched_hub(run):
+    assert_passes(run, PATIENCE)
 
 
 @pytest.mark.long
@@ -46,5 +30,5 @@ def test_what_peers_do_by_stages_ends_as_well_on_a_patched_hub(stages, name):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", ALSO)
 def test_all_else_that_peers_do_ends_as_well_on_a_patched_hub(name):
-    with on_a_hub(name) as program:
-        assert_passes(program)
+    with on_a_hub(f"hostile_{name}") as program:
+        assert_passes(program, PATIENCE)

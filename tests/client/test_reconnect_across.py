@@ -235,7 +235,7 @@ def test_a_connection_without_messages_counts_as_dead_though_pongs_come(planned,
     begin(ws)
     if begin is connect:
         with pytest.raises(TimeoutError):
-            ws.receive(1.5)
+            ws.receive(1)
     for _ in range(2):
         server.visit()
     ws.close()

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-OPEN_TIMEOUT = 0.25  # seconds, where it is to pass
+OPEN_TIMEOUT = 0.2  # seconds, where it is to pass
 LONGER = 0.5  # where something has to come before it passes
 PATIENT = 5.0  # where it is not
 SPARE = 2.0  # seconds more that a busy machine may take

@@ -5,6 +5,7 @@ Those that want a login want USER and PASSWORD."""
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -115,8 +116,11 @@ def proxy_py(folder: Path, *options: str, scheme: str = "http") -> Iterator[Prox
         fixed = ("--hostname", "127.0.0.1", "--num-workers", "1", "--num-acceptors", "1")
         own = ("--data-dir", str(folder / "data"), "--log-level", "DEBUG", "--port", str(port))
         command = [sys.executable, "-m", "proxy", *fixed, *own, *options]
-        with spawn_until(f"Listening on 127.0.0.1:{port}", command, folder / "proxy.py.log"):
+        ready = f"Listening on 127.0.0.1:{port}"
+        with spawn_until(ready, command, folder / "proxy.py.log") as server:
             yield Proxy(port, scheme)
+            # Any other end takes it a second.
+            server.stop(signal.SIGKILL)
 
 
 @contextmanager
