@@ -5,6 +5,7 @@ Each script is a process of its own, patched first of all, as its users have it,
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from textwrap import dedent
 
 import pytest
@@ -84,28 +85,36 @@ def assert_ticked(line: str, seconds: float) -> None:
 both = pytest.mark.parametrize("patched", [True, False], ids=["patched", "unpatched"])
 
 
-@both
-@pytest.mark.parametrize(
-    "step, wait",
-    [
-        (hold, "raised(TimeoutError, Client(url, open_timeout=0.3).connect)"),
-        (accept, "raised(TimeoutError, Client(url).receive, 0.3)"),
-        (refuse(503), "raised(TimeoutError, Client(url, reconnect=policy).receive, 0.3)"),
-        (accept, "Client(url).start().join(0.3)"),
-        (accept, "Client(url).connect().wait_closed(0.3)"),
-    ],
-    ids=["dial", "receive", "back-off", "join", "wait_closed"],
-)
-def test_the_hub_ticks_while_a_client_waits(step, wait, patched):
-    script = f"""
-        policy = Reconnect(initial=3600, maximum=3600)
-        print(*ticking(lambda: {wait}))
-        sys.stdout.flush()
-        os._exit(0)
-    """
-    with PlannedServer(step) as server:
-        [line] = printed(script, server.url, patched=patched)
-    assert_ticked(line, 0.3)
+WAITS = {
+    "dial": "raised(TimeoutError, Client(holds, open_timeout=0.3).connect)",
+    "receive": "raised(TimeoutError, Client(accepts).receive, 0.3)",
+    "back-off": "raised(TimeoutError, Client(refuses, reconnect=policy).receive, 0.3)",
+    "join": "Client(accepts).start().join(0.3)",
+    "wait_closed": "Client(accepts).connect().wait_closed(0.3)",
+}
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["patched", "unpatched"])
+def ticked(request) -> dict[str, str]:
+    """Have one program wait in each way, one after the other; what it printed of each."""
+    script = "".join(
+        (
+            "holds, accepts, refuses = sys.argv[1:]\n",
+            "policy = Reconnect(initial=3600, maximum=3600)\n",
+            *(f"print(*ticking(lambda: {wait}))\n" for wait in WAITS.values()),
+            "sys.stdout.flush()\n",
+            "os._exit(0)\n",
+        )
+    )
+    steps = (hold, accept, refuse(503))
+    with ExitStack() as stack:
+        urls = [stack.enter_context(PlannedServer(step)).url for step in steps]
+        return dict(zip(WAITS, printed(script, *urls, patched=request.param), strict=True))
+
+
+@pytest.mark.parametrize("wait", WAITS)
+def test_the_hub_ticks_while_a_client_waits(ticked, wait):
+    assert_ticked(ticked[wait], 0.3)
 
 
 @both

@@ -249,8 +249,8 @@ def test_a_connection_without_messages_counts_as_dead_though_pongs_come(planned,
 
 def test_messages_keep_a_connection_from_being_idle(planned):
     server = planned(echo)
-    with Client(server.url, reconnect=quick(idle=1.0)) as ws:
-        for number in range(10):
+    with Client(server.url, reconnect=quick(idle=0.8)) as ws:
+        for number in range(8):
             ws.send(f"{number}")
             assert ws.receive(PATIENCE) == f"{number}"
             assert not ws.wait_closed(0.15)
