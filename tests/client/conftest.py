@@ -46,17 +46,17 @@ def hostile(_housekept: None) -> Iterator[Callable[..., HostileServer]]:
 
 
 @pytest.fixture(scope="session")
-def _runs(request: pytest.FixtureRequest) -> Iterator[dict[tuple[str, ...], Program]]:
+def _runs(request: pytest.FixtureRequest) -> Iterator[dict[str, Program]]:
     """Start all runs that tests of this session ask for, at once: most of their time they wait."""
     asking = [item for item in request.session.items if "run" in item.fixturenames]
     with ExitStack() as stack:
         yield {
-            wanted: stack.enter_context(on_a_hub(*wanted))
+            wanted: stack.enter_context(on_a_hub(wanted))
             for wanted in (item.callspec.params["run"] for item in asking)
         }
 
 
 @pytest.fixture
-def run(request: pytest.FixtureRequest, _runs: dict[tuple[str, ...], Program]) -> Program:
-    """The run on a hub that a test names by its parameter, as arguments of on_a_hub()."""
+def run(request: pytest.FixtureRequest, _runs: dict[str, Program]) -> Program:
+    """The run on a hub that a test names by its parameter, as on_a_hub() has it."""
     return _runs[request.param]

@@ -51,7 +51,7 @@ SENDERS = {
 
 USES = {
     "blocking": "ws.on('open', send)\ntry:\n    with ws: pass\nexcept OSError: pass\n",
-    "callbacks": "ws.on('open', send)\nthreading.Timer(1, ws.close).start()\nws.run()\n",
+    "callbacks": "ws.on('open', send)\nthreading.Timer(0.3, ws.close).start()\nws.run()\n",
 }
 
 
@@ -120,7 +120,7 @@ def test_a_close_while_paused_ends_a_client_whose_connection_was_lost(planned):
     start(ws)
     server.visit().cut()
     # Long enough for housekeeping to notice the end for the reader, who is paused.
-    assert not ws.wait_closed(2.0)
+    assert not ws.wait_closed(1.5)
     assert ws.ready_state is ReadyState.CONNECTING
     ws.close()
     try:

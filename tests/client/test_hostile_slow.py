@@ -64,12 +64,24 @@ def ca(server_is_tls: bool) -> dict[str, str]:
 # --- silence ----------------------------------------------------------------------------------------
 
 
-@over_tls_too
 @stages
-def test_a_server_that_falls_silent_is_given_up_at_the_deadline(hostile, script, tls):
-    server = hostile(script, tls=tls)
-    error = failed_dial(server.url(), TimeoutError, waits=True, **ca(tls))
+def test_a_server_that_falls_silent_is_given_up_at_the_deadline(hostile, script):
+    error = failed_dial(hostile(script).url(), TimeoutError, waits=True)
     assert f"open_timeout of {OPEN_TIMEOUT}" in str(error)
+
+
+OVER_TLS: dict[str, Script] = {
+    "before-the-request-is-read": (),
+    "behind-the-request": (Visit.read_head,),
+    "within-the-fields": (Visit.read_head, send(switching()[:-2])),
+    "dripped": (Visit.read_head, drip(CONTINUE)),
+}
+
+
+@pytest.mark.parametrize("script", OVER_TLS.values(), ids=OVER_TLS)
+def test_a_server_that_speaks_tls_is_given_up_at_the_deadline_too(hostile, script):
+    server = hostile(script, tls=True)
+    failed_dial(server.url(), TimeoutError, waits=True, **ca(True))
 
 
 def test_a_connection_that_is_never_made_is_given_up_at_the_deadline():
@@ -109,11 +121,9 @@ def pause_briefly(visit: Visit) -> None:
 # --- drips ------------------------------------------------------------------------------------------
 
 
-@over_tls_too
 @pytest.mark.parametrize("step", DRIPS.values(), ids=DRIPS)
-def test_a_server_that_drips_its_answer_is_given_up_at_the_deadline(hostile, step, tls):
-    server = hostile((Visit.read_head, step), tls=tls)
-    failed_dial(server.url(), TimeoutError, waits=True, **ca(tls))
+def test_a_server_that_drips_its_answer_is_given_up_at_the_deadline(hostile, step):
+    failed_dial(hostile((Visit.read_head, step)).url(), TimeoutError, waits=True)
 
 
 def test_a_server_that_drips_its_tls_hello_is_given_up_at_the_deadline(hostile):

@@ -125,7 +125,7 @@ def once_more(url: str, **options) -> None:
     assert ws.wait_closed(PATIENCE)
 
 
-HURRIED = {"open_timeout": 0.01}
+HURRIED = {"open_timeout": 0.005}
 AT_ONCE = {"reconnect": Reconnect(initial=0, max_attempts=3)}
 
 CYCLES_THAT_FAIL = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -50,6 +51,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
             return references[name]
 
         yield start
+        for reference in references.values():
+            # A worker of gunicorn on gevent looks but once a second whether it is to end.
+            reference.server.stop(signal.SIGKILL)
 
 
 @pytest.fixture(params=REFERENCES)
@@ -297,10 +301,11 @@ def test_gunicorn_on_a_unix_socket_is_reached(tmp_path: Path, worker):
     bound = ("--bind", f"unix:{path}", *_GUNICORNS_OWN)
     command = ("-m", "gunicorn", *bound, "--worker-class", *worker, APP)
     log_path = tmp_path / "gunicorn.log"
-    with spawn_until("Listening at", [sys.executable, *command], log_path):
+    with spawn_until("Listening at", [sys.executable, *command], log_path) as server:
         ws = Client("ws://localhost/echo", net={"unix_path": str(path)})
         with ws:
             for message in ("by path", b"\x00" * 70000):
                 ws.send(message)
                 assert_same(ws.receive(PATIENCE), message)
         assert ws.close_code == 1000
+        server.stop(signal.SIGKILL)

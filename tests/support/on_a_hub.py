@@ -8,9 +8,9 @@ from tests.support.program import Program
 SCRIPT = ROOT / "tests" / "support" / "pytest_under_gevent.py"
 
 
-def on_a_hub(name: str, *options: str) -> Program:
-    """Start a run of tests/client/test_<name>.py, with options of pytest."""
-    return Program(SCRIPT, "-q", *options, f"tests/client/test_{name}.py")
+def on_a_hub(name: str) -> Program:
+    """Start a run of tests/client/test_<name>.py."""
+    return Program(SCRIPT, "-q", f"tests/client/test_{name}.py")
 
 
 def assert_passes(program: Program, timeout: float) -> None:
