@@ -262,7 +262,8 @@ class Client(Redialing):
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            link, outage = self._link, self._outage
+            with self._dial_lock:
+                link, outage = self._link, self._outage
             if link is not None:
                 if not self._wait_for_end(link, left):
                     return False
@@ -287,6 +288,13 @@ class Client(Redialing):
             link = self._link_now()
             if link is not None:
                 link.incoming.is_paused = True
+
+    def resume(self) -> None:
+        """Undo pause(); safe from any thread."""
+        link = self._link_now()
+        super().resume()
+        if link is not None:
+            link.incoming.is_paused = False
 
     def discard(self) -> None:
         """Read and drop messages from now on, for a connection that only sends.
@@ -359,10 +367,11 @@ class Client(Redialing):
         if outage.is_here():
             raise RuntimeError("wait_closed() inside a listener would wait for itself")
         if self._is_for_reader() and self._is_dispatching_here():
-            # Nobody else dials in callback style.
-            if self._take(outage):
-                self._end(outage)
-            return True
+            # The one who dials in callback style waits here, so another has to.
+            self._spawn_dialer(outage)
+        if outage.is_called_off:
+            # Perhaps an interrupt left it to nobody.
+            self._work_on(outage)
         return call_home(outage.world, lambda: outage.decided.wait(timeout))
 
 

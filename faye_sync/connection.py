@@ -20,6 +20,8 @@ C = TypeVar("C", bound="Connection")
 
 # Seconds for the closing handshake of a program that is being interrupted.
 HASTE = 0.2
+# Seconds between a deadline and the end that housekeeping makes of it.
+MARGIN = 0.5
 
 Data = str | bytes | bytearray | memoryview
 
@@ -278,7 +280,8 @@ class Connection(ReadingSide):
         """Seconds that the end of a with waits for the closing handshake."""
         timeout = self._terms.close_timeout
         if kind is None or exit_code(kind) != 1001:
-            return timeout
+            # So much more that housekeeping can tell of an end by that very deadline.
+            return None if timeout is None else timeout + MARGIN
         # Whoever interrupts the program does not want to wait.
         return HASTE if timeout is None else min(timeout, HASTE)
 

@@ -46,7 +46,7 @@ class Dialing(Connection):
         self._failure: Exception | None = None
         self._is_discarding = False
         self._tries = Tries(policy)
-        # Where it was first used; a fork before that is none to care about.
+        # Which process _home is of.
         self._process = 0
 
     @property
@@ -103,6 +103,12 @@ class Dialing(Connection):
     def _world(self) -> Concurrency:
         return self._find_home()
 
+    def _refuse_in_listener(self, call: str) -> None:
+        super()._refuse_in_listener(call)
+        outage = self._outage
+        if outage is not None and outage.is_here():
+            raise RuntimeError(f"{call} inside a listener would wait for itself")
+
     def _is_dispatching_here(self) -> bool:
         return self._dispatching is not None and self._dispatching == self._world().current()
 
@@ -137,28 +143,44 @@ class Dialing(Connection):
             self._receiver = outage.world.current()
         if self._policy is not None:
             self._spawn_dialer(outage)
-        elif self._take(outage):
-            call_home(outage.world, lambda: self._end(outage))
+        else:
+            call_home(outage.world, lambda: self._run(outage))
 
     def _is_for_reader(self) -> bool:
         """Whether dialing is the business of the reading thread."""
         return self._style is Style.CALLBACK and self._is_started
 
     def _spawn_dialer(self, outage: Outage) -> None:
-        if not self._take(outage):
-            return
         try:
-            outage.world.spawn(f"faye-sync-{self.id}-dial", lambda: self._end(outage))
+            if self._take(outage):
+                outage.world.spawn(f"faye-sync-{self.id}-dial", lambda: self._end(outage))
         except RuntimeError as error:
             # Elsewhere, because this may be beneath the end of a link, with its lock held.
             failure = error
             housekeeper_of(outage.world).post(lambda: self._give_up(outage, failure))
 
+    def _run(self, outage: Outage) -> None:
+        """Dial, unless another is to; an interrupt leaves nothing half done."""
+        try:
+            if self._take(outage):
+                self._end(outage)
+        except BaseException as error:
+            if outage.taker == outage.world.current() and not outage.decided.is_set():
+                self._break_off(outage, exit_code(type(error)))
+            raise
+
     def _take(self, outage: Outage) -> bool:
         with self._dial_lock:
-            is_free = not outage.is_taken
-            outage.is_taken = True
-        return is_free
+            if outage.taker is not None:
+                return False
+            outage.taker = outage.world.current()
+            return True
+
+    def _break_off(self, outage: Outage, code: int) -> None:
+        if outage.fresh is not None:
+            outage.fresh.close(code, "")
+            outage.fresh.disown()
+        self._give_up(outage, ConnectionClosed(code, "", False, "local"))
 
     def _end(self, outage: Outage) -> None:
         """Dial until there is a link, or none will be."""
@@ -170,20 +192,19 @@ class Dialing(Connection):
             self._give_up(outage, ConnectionClosed(code, reason, False, "local"))
         except Exception as error:
             self._give_up(outage, error)
-        except BaseException as error:
-            self._give_up(outage, ConnectionClosed(exit_code(type(error)), "", False, "local"))
-            raise
         else:
             self._publish(outage, link)
 
     def _dial_on(self, outage: Outage) -> Link:
         failure = outage.cause
         while True:
+            outage.check()
             if failure is not None:
                 self._pause_before_next(outage, failure)
             try:
                 with outage.attempt(self._open_timeout) as attempt:
-                    return self._dial(attempt)
+                    outage.fresh = self._dial(attempt)
+                    return outage.fresh
             except CalledOff:
                 if outage.is_called_off:
                     raise
@@ -206,7 +227,7 @@ class Dialing(Connection):
 
     def _publish(self, outage: Outage, link: Link) -> None:
         """Run the open listeners, then let everybody use the link."""
-        outage.fresh, self._opened_at = link, time.time()
+        self._opened_at = time.time()
         self._carry_over(link)
         try:
             # The first event of a client's driver: its OpenEvent.
@@ -218,8 +239,9 @@ class Dialing(Connection):
         finally:
             with self._dial_lock:
                 self._tries.opened()
-                self._outage = None
+                # Before the outage goes, for a signal handler that closes in between.
                 self._linked(link)
+                self._outage = None
                 outage.link, outage.dialer = link, None
             outage.decided.set()
             if self._close_with is not None:
@@ -248,6 +270,10 @@ class Dialing(Connection):
                 self._tries.gave_up()
                 outage.error = error if outage.cause is None else for_receiver(error)
                 outage.dialer = self._outage = None
+                close_with = None if self._final is not None else self._close_with
+            if close_with is not None:
+                # It came just now.
+                self._end_without_link(ConnectionClosed(*close_with, False, "local"))
             outage.decided.set()
 
     def _end_without_link(self, error: Exception) -> None:
@@ -268,12 +294,8 @@ class Dialing(Connection):
 
     def _tell(self, event: Event) -> None:
         """Run listeners on the thread that dials."""
-        outer, self._dispatching = self._dispatching, self._world().current()
-        try:
-            self._replay()
-            self._dispatch(event)
-        finally:
-            self._dispatching = outer
+        self._replay()
+        self._dispatch(event)
 
     # --- the end ------------------------------------------------------------------------------------
 
@@ -303,5 +325,7 @@ class Dialing(Connection):
     def _tell_of_end(self) -> None:
         outage = self._outage
         if outage is not None:
+            # The one who was to dial may have ended.
+            self._run(outage)
             outage.decided.wait()
         super()._tell_of_end()

@@ -116,6 +116,12 @@ class EventTarget:
         self._add(name, listener)
         return listener
 
+    @overload
+    def once(self, name: str, listener: L) -> L: ...
+
+    @overload
+    def once(self, name: str, listener: None = None) -> Callable[[L], L]: ...
+
     def once(self, name: str, listener: Any = None) -> Any:
         """Call listener with the next event of a kind only; else like on().
 
@@ -188,7 +194,7 @@ class EventTarget:
 
     def _may_keep(self, event: Event) -> bool:
         limit = KEPT_LIMITS.get(event.type)
-        return limit is None or sum(kept.type == event.type for kept in self._kept) < limit
+        return limit is None or sum(kept.type == event.type for kept in tuple(self._kept)) < limit
 
     def _replay(self) -> None:
         """Hand out kept events that have a listener now; on the reading thread.

@@ -170,9 +170,15 @@ class Link:
     def rest(self) -> list[Event]:
         """Take the events that listeners may still want, and leave the messages; for the owner."""
         inbox = self.incoming.inbox
-        events = [inbox.popleft() for _ in range(len(inbox))]
-        inbox.extend(event for event in events if isinstance(event, MessageEvent))
-        return [event for event in events if not self._is_internal(event)]
+        events = []
+        for _ in range(len(inbox)):
+            # At its new place first: whoever looks must not find it nowhere.
+            if isinstance(inbox[0], MessageEvent):
+                inbox.append(inbox[0])
+            event = inbox.popleft()
+            if not self._is_internal(event):
+                events.append(event)
+        return events
 
     def discard(self) -> None:
         """Drop the messages that wait and those to come."""

@@ -23,7 +23,7 @@ class Outage:
         process: And by which process.
         cause: What ended the connection before; None if there was none.
         is_urgent: Whether the first attempt is due at once.
-        is_taken: Whether somebody is at it.
+        taker: Who is to dial, or has another do so.
         decided: Raised once link or error says how it ended.
         link: The next connection.
         error: Why there is none.
@@ -40,7 +40,7 @@ class Outage:
         self.process = os.getpid()
         self.cause = cause
         self.is_urgent = is_urgent
-        self.is_taken = False
+        self.taker: object = None
         self.decided = world.event()
         self.link: Link | None = None
         self.error: Exception | None = None
@@ -65,7 +65,7 @@ class Outage:
         if self.is_called_off:
             # Looked at after that, so that no calling off comes between.
             attempt.close()
-            raise CalledOff
+            self.check()
         return attempt
 
     def rest(self, delay: float) -> None:
@@ -74,7 +74,14 @@ class Outage:
         Raises:
             CalledOff: There is to be none.
         """
-        with self.attempt(None) as pause:
+        try:
+            pause = self.attempt(None)
+        except OSError:
+            # No descriptor is left to be woken by: call_off() shows when the delay is over.
+            self.decided.wait(delay)
+            self.check()
+            return
+        with pause:
             try:
                 # Looked at with the pause in its place, so that no hurry comes between.
                 pause.wait((), 0.0 if self.is_urgent else delay)
@@ -82,6 +89,15 @@ class Outage:
                 if self.is_called_off:
                     raise
         self.is_urgent = False
+
+    def check(self) -> None:
+        """Say so if there is no going on.
+
+        Raises:
+            CalledOff: There is not.
+        """
+        if self.is_called_off:
+            raise CalledOff
 
     def call_off(self) -> None:
         """End the dialing without a connection. For any thread and for signals."""

@@ -321,7 +321,8 @@ class ReadingSide(Delivery):
         try:
             (held,) = map(self._receiving_lock.acquire, NO_WAIT)
             for event in link.rest() if held else ():
-                self._deliver_in_place(link, event)
+                if event is not link.final or not self._is_followed(link):
+                    self._deliver_in_place(link, event)
         finally:
             if held:
                 self._receiving_lock.release()

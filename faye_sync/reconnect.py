@@ -67,7 +67,8 @@ class Reconnect:
         """
         if isinstance(error, HandshakeError):
             return error.status_code is None or error.status_code in self.statuses
-        # A certificate that is not trusted is no better a second later.
+        # A certificate that is not trusted is no better a second later. By its name, because ssl is
+        # a thing of the transport's.
         is_untrusted = type(error).__name__ == "SSLCertVerificationError"
         is_network = isinstance(error, OSError)
         return is_network and not is_untrusted

@@ -44,9 +44,8 @@ class Redialing(Dialing):
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             late = f"send did not finish within its deadline of {timeout} s: no connection came"
             following = self._open(left, late)
-            if following is None or following is link:
-                # None is to come, or this is an open listener and the next comes behind it.
-                return self._not_sent(following)
+            if following is None:
+                return self._not_sent(None)
             link, commands = following, _for_link(following, commands)
         return True
 
@@ -61,15 +60,10 @@ class Redialing(Dialing):
             outage = self._join_outage()
             if self._source is not None or outage is None:
                 return self._source
-            if self._take(outage):
-                self._end(outage)
-            else:
-                outage.decided.wait()
+            self._run(outage)
+            outage.decided.wait()
 
     def _source_when_open(self, timeout: float | None, late: str = "") -> Link | None:
-        if self._policy is None:
-            # Bounded by open_timeout, in the caller's own thread.
-            timeout = None
         late = late or no_message_within(timeout)
         link = self._open_within(timeout, "receive()", late)
         return self._source or link
@@ -115,13 +109,17 @@ class Redialing(Dialing):
         """Decide, once, whether another link is to follow one that has ended."""
         with self._dial_lock:
             if self._link is not link:
-                return True
-            if self._last is link or not self._is_to_be_followed(link):
-                self._last = link
+                outage = self._outage
+                return outage is None or outage.fresh is not link
+            if self._last is link:
                 return False
-            self._link = None
+            if not self._is_to_be_followed(link):
+                self._last = None if link.final is None else link
+                return False
             is_dropped = self._dropped is link
+            # Before the link goes, for a signal handler that closes in between.
             self._outage = Outage(link.world, link.closing_error(), is_urgent=is_dropped)
+            self._link = None
             self._tries.lost()
             return True
 

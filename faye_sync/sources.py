@@ -38,4 +38,7 @@ class Sources:
 
 def _has_more(link: Link) -> bool:
     """Whether there is anything to hand out but the end, which is not that of the connection."""
-    return any(not isinstance(event, CloseEvent) for event in tuple(link.incoming.inbox))
+    # Until its end was read, more may lie in the kernel.
+    return link.final is None or any(
+        not isinstance(event, CloseEvent) for event in tuple(link.incoming.inbox)
+    )

@@ -37,7 +37,7 @@ def outage():
 
 def test_it_begins_undecided_and_free_for_the_first_to_take(outage):
     assert not outage.decided.is_set()
-    assert (outage.is_taken, outage.link, outage.error, outage.fresh) == (False, None, None, None)
+    assert (outage.taker, outage.link, outage.error, outage.fresh) == (None, None, None, None)
 
 
 def test_a_rest_lasts_as_long_as_it_is_told(outage):

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from faye_sync.driver.handshake import VERSION, accept_token, shown
 
+# Values of one header that an error shows.
+_MOST_SHOWN = 3
+
 _Fields = Mapping[str, Sequence[str]]
 
 
@@ -111,7 +114,7 @@ def _check_protocol(asked: Asked, fields: _Fields) -> str | None:
     found = fields.get("sec-websocket-protocol", ())
     if not found or (len(found) == 1 and found[0] in asked.protocols):
         return None
-    offered = ", ".join(asked.protocols) or "none"
+    offered = shown(", ".join(asked.protocols)) if asked.protocols else "none"
     return f"Sec-WebSocket-Protocol is {_all(found)}, but offered was {offered}"
 
 
@@ -142,4 +145,7 @@ _CHECKS: tuple[Callable[[Asked, _Fields], str | None], ...] = (
 
 
 def _all(values: Sequence[str]) -> str:
-    return ", ".join(map(shown, values)) if values else "missing"
+    if not values:
+        return "missing"
+    more = f" and {len(values) - _MOST_SHOWN} more" if len(values) > _MOST_SHOWN else ""
+    return ", ".join(map(shown, values[:_MOST_SHOWN])) + more

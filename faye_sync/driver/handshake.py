@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha1
+from operator import itemgetter
 from typing import Any
 
 from faye_sync.errors import ConfigurationError
@@ -282,7 +284,7 @@ def pairs_of(headers: Any) -> Pairs:
 def _check_header(name: object, value: object) -> None:
     if not isinstance(name, str) or not _TOKEN.fullmatch(name):
         raise ConfigurationError(f"header name {shown(name)} is no token (RFC 9110 5.6.2)")
-    if name.lower() in _OWNED or name.lower().startswith(_OWNED_PREFIX):
+    if is_owned(name):
         raise ConfigurationError(f"header {name} is the handshake's own; leave it out")
     if not isinstance(value, str) or not is_field_value(value):
         allowed = "latin-1 without control characters or space at an end"
@@ -294,6 +296,11 @@ def _pair(pair: Any) -> Any:
     if isinstance(pair, str | bytes):
         raise TypeError
     return pair
+
+
+def is_owned(name: str) -> bool:
+    """Tell whether a header is the handshake's own, in any case. Safe from any thread."""
+    return name.lower() in _OWNED or name.lower().startswith(_OWNED_PREFIX)
 
 
 def is_field_value(value: str) -> bool:
@@ -329,8 +336,9 @@ def check_subprotocols(protocols: Iterable[str]) -> tuple[str, ...]:
     names = tuple(protocols)
     for name in names:
         _check_subprotocol(name)
-        if names.count(name) > 1:
-            raise ConfigurationError(f"subprotocol {name} comes {names.count(name)} times")
+    name, count = max(Counter(names).items(), key=itemgetter(1), default=("", 0))
+    if count > 1:
+        raise ConfigurationError(f"subprotocol {name} comes {count} times")
     return names
 
 

@@ -19,7 +19,7 @@ from requests.utils import select_proxy
 from urllib3 import HTTPHeaderDict, HTTPResponse
 from urllib3.util import Url, parse_url
 
-from faye_sync.driver.handshake import check_headers, is_field_value
+from faye_sync.driver.handshake import check_headers, is_field_value, is_owned
 from faye_sync.errors import ConfigurationError, HandshakeError
 from faye_sync.transport.answer import AnswerReader, Fields, Head, new_exchange, request_octets
 from faye_sync.transport.attempt import Attempt
@@ -32,24 +32,15 @@ from faye_sync.transport.tls_client import TlsSettings
 PORTS = {"http": 80, "https": 443}
 
 
+# The header that tells a handshake from whatever else a session asks for on its way.
+MARK = ("Upgrade", "websocket")
+
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
-# What another origin than the first may be told; requests has bounded the cookies by their domain.
+# What another origin than the first may be told, of the cookies those of its domain.
 _HARMLESS = frozenset(("user-agent", "cookie", "accept-language", "origin"))
-# What is the handshake's own, or describes a body or an encoding that there is not to be.
-_REPLACED = frozenset(
-    [
-        "host",
-        "upgrade",
-        "connection",
-        "content-length",
-        "transfer-encoding",
-        "proxy-authorization",
-        "sec-websocket-key",
-        "sec-websocket-version",
-        "sec-websocket-protocol",
-    ]
-)
+# What is chosen for each hop, beside the handshake's own.
+_REPLACED = frozenset(("host", "proxy-authorization"))
 
 
 class Asking(Protocol):
@@ -63,7 +54,9 @@ class Asking(Protocol):
 
 
 class Ways(Protocol):
-    """How to get to a server."""
+    """How to get to a server; session is the user's own."""
+
+    session: requests.Session
 
     def net_for(self, request: requests.PreparedRequest) -> Net:
         """Choose how to open the socket for a request."""
@@ -71,7 +64,7 @@ class Ways(Protocol):
     def tls_for(self, request: requests.PreparedRequest, verify: Any, cert: Any) -> TlsSettings:
         """Choose the TLS settings for a request to https."""
 
-    def proxy_from(self, url: str, verify: Any) -> Proxy:
+    def proxy_from(self, url: str, verify: Any, request: requests.PreparedRequest) -> Proxy:
         """Make the proxy that requests chose."""
 
 
@@ -115,13 +108,23 @@ class UpgradeAdapter(HTTPAdapter):
     def send(
         self,
         request: requests.PreparedRequest,
-        stream: bool = False,  # noqa: ARG002  # there is nothing but the head
-        timeout: Any = None,  # noqa: ARG002  # the attempt has one, over all hops
+        stream: bool = False,
+        timeout: Any = None,
         verify: Any = True,
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Dial, ask, and read the answer.
+
+        What a session asks for beside that, a token maybe, its own adapter sends.
+
+        Args:
+            request: MARK says which one is to open the WebSocket.
+            stream: For the session's own requests, like timeout.
+            timeout: An upgrade has that of the attempt, over all hops.
+            verify: As requests has it.
+            cert: As requests has it.
+            proxies: As requests chose them.
 
         Returns:
             The answer; opened is set if it is a 101.
@@ -133,6 +136,10 @@ class UpgradeAdapter(HTTPAdapter):
             OSError: The network, or TLS, as it says.
             TimeoutError: The attempt's deadline passed.
         """
+        if request.headers.get(MARK[0]) != MARK[1]:
+            own = self._ways.session.get_adapter(request.url or "")
+            timeout = self._attempt.seconds_left() if timeout is None else timeout
+            return own.send(request, stream, timeout, verify, cert, proxies)
         url = parse_url(request.url or "")
         self._check_hop(url)
         conn = new_exchange()
@@ -198,12 +205,14 @@ class UpgradeAdapter(HTTPAdapter):
     def _fields(self, request: requests.PreparedRequest, url: Url) -> Fields:
         """Choose the headers for one hop, Host first, the handshake's own last."""
         is_home = self._first is not None and _origin(url) == _origin(self._first)
-        given = [(_text(name), _text(value)) for name, value in request.headers.items()]
+        headers = request.headers if is_home else _headers_for_stranger(request)
+        given = [(_text(name), _text(value)) for name, value in headers.items()]
         host = next((value for name, value in given if is_home and name.lower() == "host"), None)
         kept = [
             (name, value)
             for name, value in given
-            if name.lower() not in _REPLACED and (is_home or name.lower() in _HARMLESS)
+            if not (is_owned(name) or name.lower() in _REPLACED)
+            and (is_home or name.lower() in _HARMLESS)
         ]
         fields = (("Host", host or _host_field(url)), *kept)
         try:
@@ -225,7 +234,7 @@ class UpgradeAdapter(HTTPAdapter):
     ) -> Route:
         tls = self._ways.tls_for(request, verify, cert) if url.scheme == "https" else None
         found = select_proxy(request.url or "", _renamed(proxies))
-        proxy = self._ways.proxy_from(found, verify) if found else None
+        proxy = self._ways.proxy_from(found, verify, request) if found else None
         host = str(url.host).removeprefix("[").removesuffix("]")
         net = self._ways.net_for(request)
         return open_route(host, _port(url), tls, proxy, net, self._attempt)
@@ -234,6 +243,20 @@ class UpgradeAdapter(HTTPAdapter):
 def _leads_on(head: Head) -> bool:
     """Whether it is a redirect, whose body nobody reads."""
     return head.status in _REDIRECTS and "Location" in head.headers()
+
+
+def _headers_for_stranger(request: requests.PreparedRequest) -> Mapping[str, str]:
+    """Leave out the cookies of no domain, which http.cookiejar sends to everybody."""
+    stranger = request.copy()
+    stranger.headers.pop("Cookie", None)
+    jar = requests.cookies.RequestsCookieJar()
+    for cookie in getattr(request, "_cookies", None) or ():
+        if cookie.domain:
+            jar.set_cookie(cookie)
+    found: str | None = requests.cookies.get_cookie_header(jar, stranger)  # type: ignore[no-untyped-call]  # it has none
+    if found:
+        stranger.headers["Cookie"] = found
+    return stranger.headers
 
 
 def _text(value: str | bytes) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import h11
@@ -48,6 +49,11 @@ class Head:
     reason: str
     http_version: str
     fields: Fields
+
+    @property
+    def said(self) -> str:
+        """Status and reason, for errors, the start of it."""
+        return f"{self.status} {self.reason[:_SHOWN]}".rstrip()
 
     def headers(self) -> Headers:
         """Return the headers as errors and connections carry them."""
@@ -105,13 +111,14 @@ class AnswerReader:
                 return _head(event)
         raise HandshakeError(f"{self._who} sent more than {_MOST_INFORMATIONAL} answers of 1xx")
 
-    def body(self, limit: int = BODY_LIMIT) -> bytes:
-        """Read what there is of the body, up to limit octets.
+    def body(self) -> bytes:
+        """Read what there is of the body, up to BODY_LIMIT octets.
 
         What is wrong behind the head is no error: the head said all that matters."""
         body = bytearray()
-        try:
-            while len(body) < limit:
+        # Late, reset or cut short: what came is better than nothing.
+        with suppress(OSError, h11.RemoteProtocolError):
+            while len(body) < BODY_LIMIT:
                 event = self._conn.next_event()
                 if event is h11.NEED_DATA:
                     self._conn.receive_data(self._piece())
@@ -119,10 +126,7 @@ class AnswerReader:
                     body += event.data
                 else:
                     break
-        except (OSError, h11.RemoteProtocolError):
-            # Late, reset or cut short. What came is better than nothing.
-            return bytes(body[:limit])
-        return bytes(body[:limit])
+        return bytes(body[:BODY_LIMIT])
 
     def _next_head(self) -> h11.Response | h11.InformationalResponse:
         while True:

@@ -107,6 +107,16 @@ class Attempt:
             raise error
         return result  # type: ignore[return-value]  # None only where job returns None
 
+    def seconds_left(self) -> float | None:
+        """Return the seconds until the deadline; None where there is none.
+
+        Raises:
+            TimeoutError: The deadline has passed.
+            CalledOff: So it was.
+        """
+        self.check()
+        return None if self._deadline == math.inf else self._deadline - time.monotonic()
+
     def check(self) -> None:
         """Say so if there is no going on.
 

@@ -37,7 +37,7 @@ def connect_by_http(pipe: Pipe, who: str, headers: Pairs, host: str, port: int) 
     reader = AnswerReader(_expecting_any(), pipe, who)
     head = _head(reader)
     if not 200 <= head.status < 300:
-        text = f"{who} answered {head.status} {head.reason}".rstrip() + f" to CONNECT {target}"
+        text = f"{who} answered {head.said} to CONNECT {target}"
         advice = "" if port == 443 and head.status == 403 else _ADVICE.get(head.status, "")
         raise _refusal(text + advice, head, reader.body())
     if reader.trailing:

@@ -58,7 +58,9 @@ def check_request_headers(headers: Pairs) -> Pairs:
     Raises:
         ConfigurationError: As check_headers() has it, or one is for a proxy.
     """
-    for name, _ in check_headers(headers):
+    if sum(name.lower() == "host" for name, _ in check_headers(headers)) > 1:
+        raise ConfigurationError("Host comes more than once; a request has one (RFC 9110 7.2)")
+    for name, _ in headers:
         if name.lower() == "proxy-authorization":
             raise ConfigurationError(
                 f"{name} is for the proxy; pass proxy={{'origin': ..., 'headers': ...}}"

@@ -10,6 +10,7 @@ import ssl
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from types import MemberDescriptorType
 from typing import Any
 
@@ -17,11 +18,11 @@ import requests
 from requests.utils import get_auth_from_url
 from urllib3.exceptions import HTTPError
 
-from faye_sync.driver.handshake import Pairs
+from faye_sync.driver.handshake import Pairs, shown
 from faye_sync.errors import ConfigurationError, HandshakeError
-from faye_sync.transport.adapter import Asking, Opened, UpgradeAdapter
+from faye_sync.transport.adapter import MARK, Asking, Opened, UpgradeAdapter
 from faye_sync.transport.attempt import Attempt
-from faye_sync.transport.request import joined_headers, plain_url
+from faye_sync.transport.request import joined_headers, plain_url, without_secrets
 from faye_sync.transport.wayfinder import Wayfinder
 
 # requests follows 30; whoever needs more than this has a loop.
@@ -36,6 +37,13 @@ _OF_THE_REQUEST = (
     requests.exceptions.MissingSchema,
     requests.exceptions.InvalidHeader,
 )
+
+# Not in its own words, which show the URL with its secrets.
+_REASONS: dict[type[Exception], str] = {
+    requests.exceptions.InvalidSchema: "its scheme must be ws, wss, http or https",
+    requests.exceptions.InvalidURL: "it is no URL",
+    ValueError: "it is no URL",
+}
 
 
 def upgrade(ways: Wayfinder, url: str, headers: Pairs, asking: Asking, attempt: Attempt) -> Opened:
@@ -72,13 +80,13 @@ def _request(ways: Wayfinder, adapter: UpgradeAdapter, url: str, headers: Pairs)
         shadow.request(
             "GET",
             plain_url(url),
-            headers=joined_headers(headers),
+            headers={**joined_headers(headers), MARK[0]: MARK[1]},
             auth=_auth_for(ways.auth, url, headers),
             proxies=dict(ways.proxies),
             stream=True,
         )
     except (*_OF_THE_REQUEST, HTTPError) as error:
-        raise _translated(adapter, error) from error
+        raise _translated(adapter, error) from _cause(adapter, error)
     except requests.HTTPError as error:
         # Of a hook that calls raise_for_status().
         if not adapter.refusals:
@@ -94,7 +102,7 @@ def _request(ways: Wayfinder, adapter: UpgradeAdapter, url: str, headers: Pairs)
         is_early = not adapter.was_used and type(error) in (ValueError, UnicodeEncodeError)
         if not is_redirect and not is_early:
             raise
-        raise _translated(adapter, error) from error
+        raise _translated(adapter, error) from _cause(adapter, error)
     except (KeyError, AttributeError, TypeError) as error:
         # A challenge that HTTPDigestAuth does not understand.
         if not (adapter.refusals and _is_of_requests(error)):
@@ -114,6 +122,9 @@ def _shadow(ways: Wayfinder, adapter: UpgradeAdapter) -> requests.Session:
             slot.__set__(shadow, slot.__get__(session))
     shadow.adapters = OrderedDict((("https://", adapter), ("http://", adapter)))
     shadow.max_redirects = min(ways.session.max_redirects, MOST_REDIRECTS)
+    if type(session).get_adapter is not requests.Session.get_adapter:
+        # A subclass has its own way to choose one.
+        shadow.get_adapter = partial(requests.Session.get_adapter, shadow)  # type: ignore[method-assign]  # of this copy alone
     if ways.proxies:
         shadow.proxies = {}
     return shadow
@@ -151,8 +162,7 @@ def _opened(adapter: UpgradeAdapter) -> Opened:
 
 def _refused(adapter: UpgradeAdapter) -> HandshakeError:
     head = adapter.refusals[-1].head
-    text = f"the server answered {head.status} {head.reason}".rstrip()
-    return adapter.refusal(f"{text} instead of 101")
+    return adapter.refusal(f"the server answered {head.said} instead of 101")
 
 
 def _translated(adapter: UpgradeAdapter, error: Exception) -> Exception:
@@ -160,9 +170,15 @@ def _translated(adapter: UpgradeAdapter, error: Exception) -> Exception:
     if isinstance(error, requests.TooManyRedirects):
         return adapter.refusal(f"the server redirects in a loop: {error}")
     if adapter.refusals:
-        location = adapter.refusals[-1].head.headers().get("Location", "")
-        return adapter.refusal(f"the redirect to {location!a} cannot be followed: {error}")
+        location = without_secrets(adapter.refusals[-1].head.headers().get("Location", ""))
+        why = _REASONS.get(type(error), "requests finds no way to it")
+        return adapter.refusal(f"the redirect to {shown(location)} cannot be followed: {why}")
     return ConfigurationError(f"this request cannot be made: {error}")
+
+
+def _cause(adapter: UpgradeAdapter, error: Exception) -> Exception | None:
+    """Leave out what shows a Location whole: it may hold a secret."""
+    return None if adapter.refusals else error
 
 
 def _is_of_requests(error: Exception) -> bool:

@@ -89,19 +89,25 @@ class Wayfinder:
             # Of a file: not the network's, so that no other attempt is made.
             raise ConfigurationError(f"TLS cannot be set up: {error}") from error
 
-    def proxy_from(self, url: str, verify: Any) -> Proxy:
+    def proxy_from(self, url: str, verify: Any, request: requests.PreparedRequest) -> Proxy:
         """Make the proxy that requests chose, with the headers its adapter has for it."""
         url = url if "://" in url else f"http://{url}"
         # Of itself first, because requests shows a bad one with its password.
         proxy_of(url)
-        usual = _adapter(self.session.get_adapter("https://")).proxy_headers(url)
-        headers = self._proxy_headers or tuple(usual.items())
+        headers = self._proxy_headers or self._usual_headers(url, request)
         proxy = proxy_of(url, headers)
         if proxy.scheme != "https":
             return proxy
         return replace(proxy, tls=self._tls_to_proxy(url, proxy.host, verify))
 
     # --- beneath ----------------------------------------------------------------------------------
+
+    def _usual_headers(self, url: str, request: requests.PreparedRequest) -> Pairs:
+        """Ask the session's adapter, if it is not one that makes its headers of the URL, as we do."""
+        adapter = _adapter(self.session.get_adapter(request.url or ""))
+        if type(adapter).proxy_headers is HTTPAdapter.proxy_headers:
+            return ()
+        return tuple(adapter.proxy_headers(url).items())
 
     def _tls_to_proxy(self, url: str, host: str, verify: Any) -> TlsSettings:
         if self._proxy_tls is not None:

@@ -140,7 +140,7 @@ FAULTY = [
     ),
     pytest.param(
         {"Sec_WebSocket_Protocol": "irc"},
-        "Sec-WebSocket-Protocol is 'irc', but offered was chat, superchat",
+        "Sec-WebSocket-Protocol is 'irc', but offered was 'chat, superchat'",
         id="a subprotocol not offered",
     ),
     pytest.param({"Sec_WebSocket_Protocol": "Chat"}, "is 'Chat'", id="a subprotocol in other case"),

@@ -486,7 +486,6 @@ def test_what_an_auth_object_raises_goes_on_as_it_is(error):
 MISTAKES = {
     "a-header-of-another-type": lambda session: session.headers.update({"X-A": 5}),
     "a-header-with-a-newline": lambda session: session.headers.update({"X-A": "a\nb"}),
-    "no-adapter-for-proxies": lambda session: session.adapters.pop("https://"),
 }
 
 

@@ -63,11 +63,14 @@ class Chosen(Exception):
     """Which proxy was chosen, None if none was."""
 
 
+REQUEST = requests.Request("GET", "http://server.example/").prepare()
+
+
 class Asked(Wayfinder):
     """Ways that lead nowhere, and tell where they would."""
 
-    def proxy_from(self, url, verify):
-        raise Chosen(super().proxy_from(url, verify))
+    def proxy_from(self, url, verify, request):
+        raise Chosen(super().proxy_from(url, verify, request))
 
     def net_for(self, request):
         raise Chosen(None)
@@ -181,7 +184,7 @@ class Heading(HTTPAdapter):
 
 
 def test_what_the_sessions_adapter_has_for_proxies_is_sent_unless_the_option_says(session):
-    session.mount("https://", Heading())
+    session.mount("http://", Heading())
     origin = "http://u:p%40ss@proxy.example"
     proxy = chosen(session=session, proxy=origin)
     assert sorted(proxy.headers) == [*PROXY_AUTHORIZATION, ("X-From", "adapter")]
@@ -198,7 +201,7 @@ VERIFIED = {
 
 @pytest.mark.parametrize("verify", VERIFIED)
 def test_tls_with_a_proxy_is_verified_as_the_servers_is(verify):
-    settings = ways().proxy_from("https://proxy.example:3129", verify).tls
+    settings = ways().proxy_from("https://proxy.example:3129", verify, REQUEST).tls
     assert settings.server_hostname == "proxy.example"
     assert (settings.context.verify_mode, settings.context.check_hostname) == VERIFIED[verify]
 
@@ -206,14 +209,14 @@ def test_tls_with_a_proxy_is_verified_as_the_servers_is(verify):
 def test_tls_with_a_proxy_is_by_its_own_option_where_there_is_one():
     context = ssl.create_default_context()
     option = {"origin": "https://proxy.example", "tls": context}
-    settings = ways(proxy=option).proxy_from(option["origin"], False).tls
+    settings = ways(proxy=option).proxy_from(option["origin"], False, REQUEST).tls
     assert (settings.context, settings.server_hostname) == (context, "proxy.example")
 
 
 def test_tls_with_a_proxy_is_not_by_the_option_for_the_server():
     context = ssl.create_default_context()
     found = ways(tls=context)
-    assert found.proxy_from("https://proxy.example", True).tls.context is not context
+    assert found.proxy_from("https://proxy.example", True, REQUEST).tls.context is not context
     request = prepared("https://server.invalid/")
     assert found.tls_for(request, True, None).context is context
 
