@@ -92,7 +92,11 @@ class Dialing(Connection):
             if self._link is not None or self._is_refused():
                 return None
             if self._outage is None:
-                self._outage = Outage(self._find_home())
+                outage = Outage(self._find_home())
+                if self._is_refused():
+                    # A signal handler has closed just now.
+                    return None
+                self._outage = outage
             return self._outage
 
     def _find_home(self) -> Concurrency:

@@ -117,8 +117,12 @@ class Redialing(Dialing):
                 self._last = None if link.final is None else link
                 return False
             is_dropped = self._dropped is link
-            # Before the link goes, for a signal handler that closes in between.
-            self._outage = Outage(link.world, link.closing_error(), is_urgent=is_dropped)
+            outage = Outage(link.world, link.closing_error(), is_urgent=is_dropped)
+            if self._close_with is not None:
+                # A signal handler has closed just now.
+                return False
+            # Before the link goes, for one that does so in between.
+            self._outage = outage
             self._link = None
             self._tries.lost()
             return True
