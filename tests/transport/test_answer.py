@@ -458,13 +458,6 @@ def test_64_kib_of_a_body_are_kept_and_little_more_is_read(start, more):
     assert pipe.given <= len(start) + 6 * BODY_LIMIT + 2 * RECEIPT
 
 
-@pytest.mark.parametrize("limit", [1, 5, 1000])
-def test_a_smaller_limit_is_kept_too(limit):
-    reader = reading(refusal() + b"a" * 5000)
-    reader.head()
-    assert reader.body(limit) == b"a" * limit
-
-
 # --- any cut --------------------------------------------------------------------------------------
 
 WHOLE = {
