@@ -94,11 +94,12 @@ def nothing_left() -> Iterator[None]:
     """Fail where the block leaves a thread, or a socket that was not there before.
 
     The waker of the housekeeping thread, once made, stays: see that it is there."""
-    before = sockets()
+    before, earlier = sockets(), set(connection_threads())
     yield
-    for thread in connection_threads():
+    left = [thread for thread in connection_threads() if thread not in earlier]
+    for thread in left:
         thread.join(PATIENCE)
-    assert connection_threads() == []
+    assert [thread.name for thread in left if thread.is_alive()] == []
     assert settled(before), f"left: {sockets() - before}"
 
 
