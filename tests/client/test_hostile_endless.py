@@ -78,7 +78,7 @@ def test_a_flood_of_control_frames_costs_no_memory(hostile, name):
     start = frame(TEXT, b"x", fin=False) if "within" in name else b""
     server = hostile(opened(send(start), flood(FLOODS[name], inf)))
     client = Client(server.url(), close_timeout=0.1).connect()
-    with bounded_memory(2 * MIB), pytest.raises(TimeoutError):
+    with bounded_memory(4 * MIB), pytest.raises(TimeoutError):
         client.receive(WHILE)
     client.close()
     assert client.wait_closed(PATIENCE)
