@@ -145,7 +145,9 @@ def test_an_armed_descriptor_is_told_once(housekeeper):
         assert told.get(timeout=PATIENCE) & READ
         housekeeper.post(lambda: told.put("next"))
         assert told.get(timeout=PATIENCE) == "next"
-        housekeeper.post(lambda: housekeeper.forget(ours.fileno()))
+        # Before it is closed: else whoever gets its number next is not watched.
+        housekeeper.post(lambda: told.put(housekeeper.forget(ours.fileno())))
+        assert told.get(timeout=PATIENCE) is None
 
 
 def test_an_owner_without_progress_is_found_within_two_ticks(housekeeper):
