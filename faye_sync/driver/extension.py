@@ -133,6 +133,9 @@ class Session:
         """Give up what the session holds, after the last message of either way."""
 
 
+_Session = Session
+
+
 class Extension:
     """Base class of extensions; see docs/extensions.rst for how to write one.
 
@@ -152,7 +155,7 @@ class Extension:
 
     Session = Session
 
-    def create_client_session(self, options: Mapping[str, Any]) -> Session | None:
+    def create_client_session(self, options: Mapping[str, Any]) -> _Session | None:
         """Make the session of one connection that a client opens.
 
         Args:
@@ -165,7 +168,7 @@ class Extension:
 
     def create_server_session(
         self, offers: Sequence[Params], options: Mapping[str, Any]
-    ) -> Session | None:
+    ) -> _Session | None:
         """Make the session of one connection that a client asked a server for.
 
         Args:

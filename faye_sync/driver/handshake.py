@@ -216,13 +216,17 @@ def accept_token(key: str) -> str:
 
 
 def response_head(
-    environ: Mapping[str, Any], protocol: str, headers: Iterable[tuple[str, str]]
+    environ: Mapping[str, Any],
+    protocol: str,
+    extensions: str,
+    headers: Iterable[tuple[str, str]],
 ) -> bytes:
     """Write the 101 that opens the connection (RFC 6455 4.2.2).
 
     Args:
         environ: A request that refusal() has nothing against.
         protocol: The subprotocol agreed on, or an empty string.
+        extensions: The extensions agreed on, with their parameters, or an empty string.
         headers: The user's, which stand last; check_headers() has seen them.
 
     Returns:
@@ -235,6 +239,8 @@ def response_head(
     ]
     if protocol:
         fields.append(("Sec-WebSocket-Protocol", protocol))
+    if extensions:
+        fields.append(("Sec-WebSocket-Extensions", extensions))
     lines = [f"{name}: {value}\r\n" for name, value in (*fields, *headers)]
     return f"HTTP/1.1 101 Switching Protocols\r\n{''.join(lines)}\r\n".encode("latin-1")
 
@@ -301,6 +307,11 @@ def _pair(pair: Any) -> Any:
 def is_owned(name: str) -> bool:
     """Tell whether a header is the handshake's own, in any case. Safe from any thread."""
     return name.lower() in _OWNED or name.lower().startswith(_OWNED_PREFIX)
+
+
+def is_token(name: str) -> bool:
+    """Tell whether text is a token (RFC 9110 5.6.2). Safe from any thread."""
+    return _TOKEN.fullmatch(name) is not None
 
 
 def is_field_value(value: str) -> bool:

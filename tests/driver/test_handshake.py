@@ -259,7 +259,7 @@ def test_the_accept_token_of_the_rfc():
 
 
 def test_the_answer_has_what_the_rfc_asks_and_nothing_else():
-    assert response_head(request(), "", ()) == (
+    assert response_head(request(), "", "", ()) == (
         b"HTTP/1.1 101 Switching Protocols\r\n"
         b"Upgrade: websocket\r\n"
         b"Connection: Upgrade\r\n"
@@ -270,7 +270,7 @@ def test_the_answer_has_what_the_rfc_asks_and_nothing_else():
 
 def test_subprotocol_and_the_users_headers_stand_last_and_in_order():
     headers = (("Set-Cookie", "a=1"), ("Set-Cookie", "b=\xe9"), ("X-Empty", ""))
-    assert response_head(request(), "irc", headers).endswith(
+    assert response_head(request(), "irc", "", headers).endswith(
         b"\r\nSec-WebSocket-Protocol: irc\r\nSet-Cookie: a=1\r\nSet-Cookie: b=\xe9\r\nX-Empty: \r\n\r\n"
     )
 
@@ -347,7 +347,7 @@ def test_no_header_that_passes_can_split_the_answer(pairs):
         headers = check_headers(pairs)
     except ConfigurationError:
         return
-    head = response_head(request(), "", headers)
+    head = response_head(request(), "", "", headers)
     assert head.count(b"\r\n") == 5 + len(pairs)
     assert head.count(b"\n") == head.count(b"\r") == 5 + len(pairs)
     assert head.index(b"\r\n\r\n") == len(head) - 4
