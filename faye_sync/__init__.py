@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from faye_sync.broadcast import broadcast
+from faye_sync.driver.deflate import PerMessageDeflate
+from faye_sync.driver.extension import Extension
 from faye_sync.errors import (
     ConfigurationError,
     ConnectionClosed,
@@ -39,12 +41,14 @@ __all__ = [
     "ConfigurationError",
     "ConnectionClosed",
     "ErrorEvent",
+    "Extension",
     "FayeSyncError",
     "HandshakeError",
     "HijackError",
     "MessageEvent",
     "MessageTooBig",
     "OpenEvent",
+    "PerMessageDeflate",
     "PingEvent",
     "PongEvent",
     "ProtocolError",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from faye_sync.connection import Connection, Data, check_message, offer
+from faye_sync.connection import Connection
+from faye_sync.messages import Data, check_message, offer
 
 
 def broadcast(connections: Iterable[Connection], data: Data) -> int:
     """Send one message to every open connection, without waiting for any.
 
     One whose queue is full is closed with 1013; those not open are passed
-    over. Safe from any thread, also while others add to connections.
+    over, and so are those whose version carries text only, where data is binary.
+    Safe from any thread, also while others add to connections.
 
     Args:
         connections: Any collection, which is copied first; a dict's keys.
@@ -34,6 +36,8 @@ def _send(connection: Connection, data: Data, frames: dict[str | None, bytes | N
         return False
     check_message(data)
     sending = link.driver.sending
+    if not (sending.has_binary or isinstance(data, str)):
+        return False
     if sending.frame_kind not in frames:
         frames[sending.frame_kind] = sending.frame(data)
     took = offer(link, data, frames[sending.frame_kind])

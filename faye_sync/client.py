@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
@@ -11,16 +10,19 @@ import requests
 from werkzeug.datastructures import Headers
 
 from faye_sync.concurrency import call_home
+from faye_sync.deadlines import deadline_after, seconds_left
 from faye_sync.delivery import exit_code
 from faye_sync.driver.frames import check_close
 from faye_sync.driver.handshake import Pairs, check_subprotocols, pairs_of
 from faye_sync.driver.hybi import HybiClient
-from faye_sync.errors import ConfigurationError, ConnectionClosed
+from faye_sync.driver.negotiation import check_extensions
+from faye_sync.errors import ConnectionClosed
 from faye_sync.event_target import NAMES, Attribute
 from faye_sync.events import CloseEvent, ReconnectEvent
+from faye_sync.handout import close_sessions
 from faye_sync.link import Link
 from faye_sync.outage import Outage
-from faye_sync.reconnect import Reconnect
+from faye_sync.reconnect import Reconnect, idle_of
 from faye_sync.redialing import Redialing
 from faye_sync.terms import Terms, check_octets, check_seconds
 from faye_sync.transport.adapter import Opened
@@ -49,6 +51,8 @@ class Client(Redialing):
         url: With ws or wss; or a callable that returns one, asked before every attempt.
         protocols: Subprotocols to offer, the liked ones first.
         headers: More headers for the request, a mapping or pairs; or a callable, as for url.
+        extensions: Those to offer, the liked ones first: PerMessageDeflate, or
+            objects like an Extension.
         max_length: Octets of the largest message taken.
         session: Its cookies, auth, headers, proxies, verify and cert apply, and
             cookies of the answer go into it; None for the rules of requests.get().
@@ -84,6 +88,7 @@ class Client(Redialing):
         protocols: str | Iterable[str] | None = (),
         *,
         headers: HeaderPairs | Callable[[], HeaderPairs] | None = None,
+        extensions: Iterable[Any] | None = (),
         max_length: int = 2**26 - 1,
         session: requests.Session | None = None,
         auth: Any = None,
@@ -99,7 +104,7 @@ class Client(Redialing):
         max_queue: int = 2**24,
         reconnect: Reconnect | None = None,
     ) -> None:
-        idle = _checked_policy(reconnect)
+        idle = idle_of(reconnect)
         terms = Terms(
             ping,
             pong_timeout,
@@ -115,6 +120,7 @@ class Client(Redialing):
         self._max_length = max_length
         self._asked_url = url if callable(url) else check_url(url)
         self._asked_headers = headers if callable(headers) else _checked_headers(headers)
+        self._extensions = check_extensions(extensions)
         self._protocols = check_subprotocols(() if protocols is None else protocols)
         self._ways = Wayfinder(session=session, auth=auth, proxy=proxy, tls=tls, ca=ca, net=net)
         self._url = "" if callable(url) else check_url(url)
@@ -259,9 +265,9 @@ class Client(Redialing):
         Returns:
             True once closed, False when the time is over or nothing was opened.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_after(timeout)
         while True:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            left = seconds_left(deadline)
             with self._dial_lock:
                 link, outage = self._link, self._outage
             if link is not None:
@@ -341,18 +347,21 @@ class Client(Redialing):
     # --- beneath --------------------------------------------------------------------------------------
 
     def _dial(self, attempt: Attempt) -> Link:
-        self._url = check_url(_asked(self._asked_url, "url", attempt))
+        self._url = check_url(attempt.ask(self._asked_url, "url"))
         headers = self._asked_headers
         if callable(headers):
-            headers = _checked_headers(_asked(headers, "headers", attempt))
-        driver = HybiClient(protocols=self._protocols, max_length=self._max_length)
-        opened = upgrade(self._ways, self._url, headers, driver, attempt)
+            headers = _checked_headers(attempt.ask(headers, "headers"))
+        driver = HybiClient(
+            protocols=self._protocols, max_length=self._max_length, extensions=self._extensions
+        )
+        opened = self._upgrade(headers, driver, attempt)
         try:
             stream = opened.route.stream(attempt.world)
             driver.start()
             link = Link(stream, driver, attempt.world, self._terms, self._listens)
         except BaseException:
             opened.route.close()
+            close_sessions(driver)
             raise
         try:
             link.begin(opened.early)
@@ -362,6 +371,13 @@ class Client(Redialing):
         self._opened, self._driver = opened, driver
         self._remote_address = remote_address(opened.route.sock)
         return link
+
+    def _upgrade(self, headers: Pairs, driver: HybiClient, attempt: Attempt) -> Opened:
+        try:
+            return upgrade(self._ways, self._url, headers, driver, attempt)
+        except BaseException:
+            close_sessions(driver)
+            raise
 
     def _wait_for_outcome(self, outage: Outage, timeout: float | None) -> bool:
         if outage.is_here():
@@ -373,25 +389,6 @@ class Client(Redialing):
             # Perhaps an interrupt left it to nobody.
             self._work_on(outage)
         return call_home(outage.world, lambda: outage.decided.wait(timeout))
-
-
-def _asked(source: Any, name: str, attempt: Attempt) -> Any:
-    """Ask the user's function, which may take its time, or take the value that is none."""
-    if not callable(source):
-        return source
-    attempt.phase = f"waiting for the function that {name} is"
-    value = source()
-    attempt.check()
-    return value
-
-
-def _checked_policy(policy: object) -> float | None:
-    """Refuse what is no Reconnect; returns its idle."""
-    if policy is None:
-        return None
-    if not isinstance(policy, Reconnect):
-        raise ConfigurationError(f"reconnect must be a Reconnect or None, got {policy!r}")
-    return policy.idle
 
 
 def _checked_headers(headers: Any) -> Pairs:

@@ -5,25 +5,29 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from faye_sync.backlog import Command
 from faye_sync.concurrency import call_home
 from faye_sync.delivery import exit_code
-from faye_sync.driver.frames import MAX_CONTROL, check_close, encode_text
+from faye_sync.driver.frames import check_close
 from faye_sync.events import ReadyState
 from faye_sync.link import Link
-from faye_sync.reading import ReadingSide, Style
-from faye_sync.sending import Command
+from faye_sync.messages import Data, check_message, command_for, offer, ping_payload
+from faye_sync.parts import send_parts
+from faye_sync.piping import Pipe
+from faye_sync.reading import ReadingSide
+from faye_sync.sending import Turn
+from faye_sync.taking import Style
 from faye_sync.terms import Terms
 
 C = TypeVar("C", bound="Connection")
+P = TypeVar("P")
 
 # Seconds for the closing handshake of a program that is being interrupted.
 HASTE = 0.2
 # Seconds between a deadline and the end that housekeeping makes of it.
 MARGIN = 0.5
-
-Data = str | bytes | bytearray | memoryview
 
 
 class Connection(ReadingSide):
@@ -42,7 +46,7 @@ class Connection(ReadingSide):
         self,
         data: Data,
         *,
-        compress: bool | None = None,  # noqa: ARG002  # for connections that agreed on compression
+        compress: bool | None = None,
         timeout: float | None = None,
     ) -> bool:
         """Send one message, waiting while the peer takes nothing.
@@ -53,7 +57,8 @@ class Connection(ReadingSide):
 
         Args:
             data: str is sent as text; bytes, bytearray, memoryview as binary.
-            compress: Has a meaning only where compression was agreed on.
+            compress: Where compression was agreed on: True compresses a message
+                under its threshold too, False compresses none.
             timeout: Seconds for all of it; None for the connection's send_timeout.
 
         Returns:
@@ -64,15 +69,16 @@ class Connection(ReadingSide):
             TimeoutError: The deadline passed; if part of a frame had left, the
                 connection is failed with 1006.
             ConnectionClosed: Closing already, in blocking style.
-            TypeError: data is of another type.
+            TypeError: data is of another type, or binary where the version
+                carries text only.
             ValueError: data is text with a lone surrogate.
+            ProtocolError: An extension failed, and the connection with it.
         """
         link = self._link or self._open(timeout)
         if link is None:
             check_message(data)
             return self._not_sent(link)
-        command = (_method_for(link, data), (data,))
-        return self._send(link, [command], timeout)
+        return self._send(link, [command_for(link, data, compress)], timeout)
 
     def send_many(self, messages: Iterable[Data], *, timeout: float | None = None) -> bool:
         """Send several messages in one write; otherwise like send().
@@ -98,7 +104,54 @@ class Connection(ReadingSide):
         link = self._link or self._open(timeout)
         if link is None:
             return self._not_sent(link)
-        return self._send(link, [(_method_for(link, data), (data,)) for data in messages], timeout)
+        return self._send(link, [command_for(link, data) for data in messages], timeout)
+
+    def send_stream(
+        self,
+        parts: Iterable[Data],
+        *,
+        compress: bool | None = None,
+        timeout: float | None = None,
+    ) -> bool:
+        """Send one message part by part, each as soon as there is one.
+
+        Other senders wait until it is over; pings, pongs and a close pass. An
+        exception in parts leaves a message that can never be whole, so it
+        closes the connection with 1011.
+
+        Args:
+            parts: All str, for a text message, or all octets; a file or a generator.
+            compress: As for send(); no part is too small.
+            timeout: Seconds that each part may wait; None for the connection's
+                send_timeout.
+
+        Returns:
+            True once the kernel has all of it. False when closing or refused,
+            in callback style.
+
+        Raises:
+            TimeoutError: A part came to its deadline; unless it was the first,
+                the connection is failed with 1006.
+            ConnectionClosed: As for send().
+            TypeError: A part is of another type than the first.
+            ValueError: There is no part at all, or one has a lone surrogate.
+            ProtocolError: As for send().
+        """
+        if isinstance(parts, str | bytes | bytearray | memoryview):
+            raise TypeError(
+                f"send_stream() takes the parts of a message, got one {type(parts).__name__}; "
+                "send() sends it"
+            )
+        link = self._link or self._open(timeout)
+        if link is None:
+            return self._not_sent(link)
+        if timeout is None:
+            timeout = self._terms.send_timeout
+
+        def transmit(command: Command, turn: Turn) -> bool:
+            return self._transmit(link, [command], timeout, turn)
+
+        return send_parts(link, parts, transmit, compress) or self._not_sent(link)
 
     def send_nowait(self, data: Data) -> bool:
         """Send one message without waiting: what the kernel does not take is queued.
@@ -151,6 +204,31 @@ class Connection(ReadingSide):
             self.send(data)
         self.close()
 
+    def pipe(self, other: P, end: bool = True) -> P:
+        """Hand every message to another connection, or to anything with send() or write().
+
+        For callback style: start(), run() or the call of the object reads. The
+        target's send waits, so a slow target stops the reading. A target that
+        is closed gets no more, and the source goes on.
+
+        Args:
+            other: Where to; its send(), if it has one, else its write().
+            end: Close it when this connection closes: a connection with the
+                same code (1011 for one that may not be sent), others by end()
+                or close().
+
+        Returns:
+            other.
+
+        Raises:
+            TypeError: other has neither send() nor write().
+            RuntimeError: Messages of this connection are handed out by receive().
+        """
+        pipe = Pipe(self, other, ends=end)
+        self._fix(Style.CALLBACK)
+        pipe.begin()
+        return other
+
     @property
     def buffered_amount(self) -> int:
         """Octets that were sent or queued and that the kernel has not accepted yet."""
@@ -171,11 +249,11 @@ class Connection(ReadingSide):
             TypeError: data is of another type, or the callback cannot be called.
             ValueError: data is longer, or text with a lone surrogate.
         """
-        payload = _ping_payload(data)
+        payload = ping_payload(data)
         if callback is not None and not callable(callback):
             raise TypeError(f"a callback must be callable, got {type(callback).__name__}")
         link = self._link or self._open()
-        if link is None or not link.is_open():
+        if link is None or not (link.is_open() and link.driver.sending.has_ping):
             return False
         link.liveness.ping(payload, callback)
         return True
@@ -233,7 +311,7 @@ class Connection(ReadingSide):
     def ready_state(self) -> ReadyState:
         """CONNECTING, OPEN, CLOSING or CLOSED, equal to 0 to 3."""
         if self._link is not None:
-            return self._link.state
+            return self._link.ready_state
         return ReadyState.CLOSED if self._is_refused() else ReadyState.CONNECTING
 
     @property
@@ -257,13 +335,13 @@ class Connection(ReadingSide):
 
     @property
     def version(self) -> str:
-        """hybi-13."""
-        return "hybi-13"
+        """The version of the protocol: hybi-13, or a draft's: hixie-76 or hixie-75."""
+        return "hybi-13" if self._link is None else self._link.driver.version
 
     @property
     def extensions(self) -> tuple[str, ...]:
-        """Names of the extensions agreed on."""
-        return ()
+        """Names of the extensions agreed on, in order."""
+        return () if self._link is None else self._link.driver.extensions
 
     @property
     def opened_at(self) -> float | None:
@@ -293,12 +371,18 @@ class Connection(ReadingSide):
             timeout = self._terms.send_timeout
         return self._transmit(link, commands, timeout) or self._not_sent(link)
 
-    def _transmit(self, link: Link, commands: list[Command], timeout: float | None) -> bool:
+    def _transmit(
+        self,
+        link: Link,
+        commands: list[Command],
+        timeout: float | None,
+        turn: Turn | None = None,
+    ) -> bool:
         """Send over one link; False when that takes no more."""
         try:
             if link.world.is_home():
-                return link.send(commands, timeout)
-            return call_home(link.world, lambda: link.send(commands, timeout))
+                return link.send(commands, timeout, turn)
+            return call_home(link.world, lambda: link.send(commands, timeout, turn))
         except (KeyboardInterrupt, SystemExit) as error:
             self._unless_closed = exit_code(type(error))
             raise
@@ -311,62 +395,3 @@ class Connection(ReadingSide):
     def _linked(self, link: Link) -> None:
         link.on_end = lambda: self._ended(link)
         self._link = self._source = link
-
-
-def _method_for(link: Link, data: object) -> Callable[[Any], None]:
-    """Choose the sending half's command by the type of data."""
-    check_message(data)
-    sending = link.driver.sending
-    return sending.text if isinstance(data, str) else sending.binary
-
-
-def check_message(data: object) -> None:
-    """Refuse what is no message.
-
-    Args:
-        data: What a user wants to send.
-
-    Raises:
-        TypeError: It is neither text nor octets; names the type, and a cure.
-    """
-    if isinstance(data, str | bytes | bytearray | memoryview):
-        return
-    hint = "; json.dumps() makes text of it" if isinstance(data, dict | list) else ""
-    raise TypeError(
-        f"a message is str, bytes, bytearray or memoryview, got {type(data).__name__}{hint}"
-    )
-
-
-def _ping_payload(data: object) -> bytes:
-    if isinstance(data, str):
-        payload = encode_text(data)
-    elif isinstance(data, bytes | bytearray | memoryview):
-        payload = bytes(data)
-    else:
-        raise TypeError(f"a ping carries str or octets, got {type(data).__name__}")
-    if len(payload) > MAX_CONTROL:
-        raise ValueError(f"a ping carries at most {MAX_CONTROL} octets, got {len(payload)}")
-    return payload
-
-
-def offer(link: Link, data: Data, frame: bytes | None) -> bool:
-    """Send a message without waiting, from its frame where it may be shared.
-
-    Args:
-        link: The connection.
-        data: The message.
-        frame: What frame() of a half of the same kind made of it.
-
-    Returns:
-        False when full or closing.
-
-    Raises:
-        TypeError: data is no message.
-        ValueError: data is text with a lone surrogate.
-    """
-    if frame is not None:
-        return link.send_nowait((link.driver.sending.framed, (frame,)), len(frame))
-    # Checked and copied now, because it is framed later and maybe by another thread.
-    payload = data if isinstance(data, str) else bytes(data)
-    size = len(encode_text(payload)) if isinstance(payload, str) else len(payload)
-    return link.send_nowait((_method_for(link, data), (payload,)), size)

@@ -159,7 +159,7 @@ class Delivery(EventTarget):
             is_wakeable = self._is_wakeable()
             # A listener that came just now may wake a reader who cannot be woken any more.
             self._release_messages()
-            event = link.next(wakeable=is_wakeable)
+            event = link.handout.next(wakeable=is_wakeable)
             if link.incoming.is_woken:
                 self._replay_anew(link)
             is_over = event is not None and event is link.final
@@ -264,7 +264,7 @@ class Delivery(EventTarget):
             self._dispatching = outer
 
     def _call_back(self, link: Link, event: PongEvent) -> None:
-        callback = link.callback_of(event)
+        callback = link.sorting.callback_of(event)
         if callback is not None:
             try:
                 callback()

@@ -16,12 +16,12 @@ from faye_sync.concurrency import Concurrency, call_home, reentrant_lock, world_
 from faye_sync.connection import Connection
 from faye_sync.delivery import exit_code
 from faye_sync.errors import ConnectionClosed
-from faye_sync.events import CloseEvent, ErrorEvent, Event, ReadyState, ReconnectEvent
+from faye_sync.events import CloseEvent, ErrorEvent, Event, OpenEvent, ReadyState, ReconnectEvent
 from faye_sync.housekeeping import housekeeper_of
 from faye_sync.link import Link
 from faye_sync.outage import Outage, Tries, final_event, for_receiver
-from faye_sync.reading import Style
 from faye_sync.reconnect import Reconnect
+from faye_sync.taking import Style
 from faye_sync.terms import Terms
 from faye_sync.transport.attempt import Attempt, CalledOff
 from faye_sync.transport.request import without_secrets
@@ -234,8 +234,9 @@ class Dialing(Connection):
         self._opened_at = time.time()
         self._carry_over(link)
         try:
-            # The first event of a client's driver: its OpenEvent.
-            self._tell(link.incoming.inbox.popleft())
+            # The first event of a client's driver is of that kind too, and there is only one.
+            link.incoming.inbox.popleft()
+            self._tell(OpenEvent())
         except BaseException as error:
             # An interrupt, or sys.exit() in a listener, wherever that runs.
             link.close(exit_code(type(error)), "")

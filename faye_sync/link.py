@@ -1,16 +1,16 @@
 """One connection from its handshake to its end, below the public face.
 
 Joins what comes in, what goes out, the closing handshake and the deadlines.
-Events are handed out by next(), to one owner; whatever ends the connection is
-acted on when the owner has been handed all that came before it, by housekeeping
-where no owner comes."""
+Events are handed out by handout.next(), to one owner; whatever ends the
+connection is acted on when the owner has been handed all that came before it, by
+housekeeping where no owner comes."""
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
+from faye_sync.backlog import Command
 from faye_sync.concurrency import THREADS, Concurrency, Event as Flag, reentrant_lock
 from faye_sync.driver.base import Driver
 from faye_sync.driver.frames import cut_reason
@@ -20,16 +20,15 @@ from faye_sync.events import (
     DrainEvent,
     ErrorEvent,
     Event,
-    MessageEvent,
-    PingEvent,
-    PongEvent,
     ReadyState,
 )
 from faye_sync.farewell import Farewell
+from faye_sync.handout import MESSAGES, Handout
 from faye_sync.housekeeping import housekeeper_of
 from faye_sync.liveness import Liveness
 from faye_sync.receiving import Incoming
-from faye_sync.sending import Command, Outgoing
+from faye_sync.sending import Outgoing, Turn
+from faye_sync.sorting import Sorting
 from faye_sync.terms import Terms
 from faye_sync.transport.stream import Stream
 from faye_sync.watching import Watch
@@ -49,12 +48,15 @@ class Link:
         self.stream = stream
         self.driver = driver
         self.world = world
-        self.terms = terms
+        self.terms = terms if driver.sending.has_ping else replace(terms, ping=None)
         self._listens = listens
-        self.incoming = Incoming(stream, driver.receiving, world, self._sort, terms.max_queue)
+        self.sorting = Sorting(self, listens)
+        self.incoming = Incoming(
+            stream, driver.receiving, world, self.sorting.sort, terms.max_queue
+        )
         self.outgoing = Outgoing(stream, driver.sending, world, self, terms.max_queue)
         self.housekeeper = housekeeper_of(world)
-        self.liveness = Liveness(self, terms)
+        self.liveness = Liveness(self, self.terms)
         self.watch = Watch(self)
         self.farewell = Farewell(self, terms.close_timeout)
         self.state = ReadyState.OPEN
@@ -73,8 +75,7 @@ class Link:
         # What ends the connection once everything before it was handed out.
         self._ending: Event | None = None
         self._has_owner = False
-        self._drops_messages = False
-        self._callbacks: deque[tuple[Event, Callable[[], object]]] = deque()
+        self.handout = Handout(self)
 
     # --- the life of the connection -------------------------------------------------------------
 
@@ -85,8 +86,7 @@ class Link:
         self.housekeeper.enroll(self)
         self.outgoing.flush()
         with self.incoming.reading_lock:
-            for event in self.driver.receiving.events():
-                self._sort(event)
+            self.incoming.sort_events()
             if early:
                 self.incoming.feed(early)
         self.housekeeper.post(self._settle_in)
@@ -100,6 +100,13 @@ class Link:
             # Housekeeping did not start, so nobody else knows of this one.
             self.housekeeper.live.discard(self)
             self.stream.close()
+
+    @property
+    def ready_state(self) -> ReadyState:
+        """As users see it: CONNECTING while the peer has to prove itself."""
+        if self.state is ReadyState.OPEN and not self.driver.sending.is_ready:
+            return ReadyState.CONNECTING
+        return self.state
 
     def is_open(self) -> bool:
         """True while messages flow both ways."""
@@ -124,6 +131,10 @@ class Link:
             self.incoming.is_discarding = True
             # What send_nowait() took goes first; where that cannot be, the deadline ends it.
             self.outgoing.close(code, reason, after_backlog=cause == "local")
+            sending = self.driver.sending
+            if not (sending.has_close and sending.is_ready):
+                # There is nothing that a peer could answer.
+                self._end(CloseEvent(code, reason, False, cause))
         self.housekeeper.post(self.watch.for_answer)
 
     def abort(self, cause: str) -> None:
@@ -137,52 +148,13 @@ class Link:
 
     # --- for the owner ----------------------------------------------------------------------------
 
-    def next(self, deadline: float | None = None, *, wakeable: bool = False) -> Event | None:
-        """Wait for the next event until a clock time; for the owner alone.
-
-        Returns:
-            The event, a CloseEvent being the last there is; None at the
-            deadline, or when woken.
-        """
+    def take_over(self) -> None:
+        """Say that the owner reads, until it calls leave()."""
         self._has_owner = True
-        inbox = self.incoming.inbox
-        while True:
-            while inbox:
-                event = inbox.popleft()
-                if type(event) is MessageEvent:
-                    if self._drops_messages:
-                        continue
-                    return event
-                if event is self._ending:
-                    self.conclude()
-                if event is not self._ending or isinstance(event, ErrorEvent):
-                    return event
-            if self.final is not None:
-                return self.final
-            # Anew each time: a message that trickles in must not put the deadline off.
-            timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if not self.incoming.read(timeout, wakeable=wakeable):
-                return None
-            if not inbox and (self.incoming.is_woken or timeout == 0):
-                # Woken; or late, though octets go on to come that are no event.
-                return None
-
-    def rest(self) -> list[Event]:
-        """Take the events that listeners may still want, and leave the messages; for the owner."""
-        inbox = self.incoming.inbox
-        events = []
-        for _ in range(len(inbox)):
-            # At its new place first: whoever looks must not find it nowhere.
-            if isinstance(inbox[0], MessageEvent):
-                inbox.append(inbox[0])
-            event = inbox.popleft()
-            if not self._is_internal(event):
-                events.append(event)
-        return events
 
     def discard(self) -> None:
         """Drop the messages that wait and those to come."""
-        self._drops_messages = True
+        self.handout.drops_messages = True
         self.incoming.is_discarding = True
         self.housekeeper.post(self.watch.for_input)
 
@@ -196,12 +168,6 @@ class Link:
         self.incoming.is_discarding = True
         self.leave()
 
-    def callback_of(self, event: PongEvent) -> Callable[[], object] | None:
-        """Take the callback of the ping that event answers; for the owner."""
-        if self._callbacks and self._callbacks[0][0] is event:
-            return self._callbacks.popleft()[1]
-        return None
-
     def closing_error(self) -> ConnectionClosed:
         """Make the error that says how the connection ended, or is about to."""
         if self.final is None:
@@ -213,41 +179,44 @@ class Link:
             error.__cause__ = self._ending.error
         return error
 
-    def send(self, commands: list[Command], timeout: float | None) -> bool:
+    def send(
+        self, commands: list[Command], timeout: float | None, turn: Turn | None = None
+    ) -> bool:
         """Send messages in one go, or return False when closing."""
-        return self.state is ReadyState.OPEN and self.outgoing.send(commands, timeout)
+        return self.state is ReadyState.OPEN and self.outgoing.send(commands, timeout, turn)
 
     def send_nowait(self, command: Command, size: int) -> bool:
         """Queue one message of size octets; False when full or closing."""
         return self.state is ReadyState.OPEN and self.outgoing.send_nowait(command, size)
 
-    # --- told by Incoming, with the reading lock held ----------------------------------------------
+    # --- told by Sorting, with the reading lock held -------------------------------------------------
 
-    def _sort(self, event: Event) -> None:
-        if isinstance(event, PingEvent):
-            if self.final is None:
-                self.outgoing.pong(event.data)
-            self._keep_if_heard(event)
-        elif isinstance(event, PongEvent):
-            callback = self.liveness.answered(event.data)
-            if callback is not None:
-                self._callbacks.append((event, callback))
-                self.incoming.inbox.append(event)
-            else:
-                self._keep_if_heard(event)
-        else:
-            if isinstance(event, CloseEvent | ErrorEvent):
-                self._ending = event
-            self.incoming.inbox.append(event)
+    def ends_with(self, ending: CloseEvent | ErrorEvent) -> None:
+        """This is what ends the connection, once all before it was handed out."""
+        self._ending = ending
 
-    def _is_internal(self, event: Event) -> bool:
-        """Messages are for receive(); the peer's close frame is told of by the final event."""
-        is_frame = event is self._ending and isinstance(event, CloseEvent)
-        return is_frame or isinstance(event, MessageEvent)
+    # --- told by Handout, on the owner's thread ------------------------------------------------------
 
-    def _keep_if_heard(self, event: Event) -> None:
-        if self._listens(event.type):
-            self.incoming.inbox.append(event)
+    def is_ending(self, event: object) -> bool:
+        """Whether this is what ends the connection once all before it was handed out."""
+        return event is self._ending
+
+    def fail_with(self, failure: ErrorEvent) -> None:
+        """Let this end the connection, and not what came after it."""
+        self._ending = failure
+        self.handout.drops_messages = self.incoming.is_discarding = True
+
+    def revoke(self, failure: ErrorEvent) -> bool:
+        """Go on after the refusal of a message for its size; False when there is no way back."""
+        with self.incoming.reading_lock, self._state_lock:
+            if self.final is not None or self._ending is not failure:
+                return False
+            if not self.driver.receiving.resume():
+                return False
+            self._ending = None
+            self.incoming.sort_events()
+        self.housekeeper.post(lambda: self.housekeeper.heat(self))
+        return True
 
     # --- the end -----------------------------------------------------------------------------------
 
@@ -278,6 +247,7 @@ class Link:
         self.final = final
         self.state = ReadyState.CLOSED
         self.incoming.inbox.append(final)
+        self.outgoing.cut()
         self.closed.set()
         self.on_end()
         peer_is_gone = self._ending is not None and self._is_eof(self._ending)
@@ -288,6 +258,8 @@ class Link:
         self.housekeeper.let_go(self)
         self.incoming.close()
         self.stream.close()
+        self.driver.receiving.forget()
+        self.handout.end_sessions()
 
     # --- told by Outgoing ---------------------------------------------------------------------------
 
@@ -309,6 +281,10 @@ class Link:
         """The kernel refused octets; what the peer sent before is still read."""
         self.stream.error = self.stream.error or error
         self.abort("reset")
+
+    def unframed(self, error: ProtocolError) -> None:
+        """An extension failed: what it would make of later messages nobody could read."""
+        self.housekeeper.post(lambda: self._fail_sending(error))
 
     # --- run by housekeeping ------------------------------------------------------------------------
 
@@ -363,10 +339,16 @@ class Link:
         if not self._awaits_owner(self._ending):
             self.conclude()
         elif self.terms.close_timeout is not None:
-            self.housekeeper.at(self.terms.close_timeout, self.conclude)
+            self.housekeeper.at(self.terms.close_timeout, self.conclude, self._ending)
 
-    def conclude(self) -> None:
-        """Act on what ends the connection. Does nothing the second time."""
+    def conclude(self, ending: Event | None = None) -> None:
+        """Act on what ends the connection. Does nothing the second time.
+
+        Args:
+            ending: What that was some time ago; if it is no more, nothing is done.
+        """
+        if ending is not None and ending is not self._ending:
+            return
         ending = self._ending
         with self._state_lock:
             if self.final is not None:
@@ -377,6 +359,13 @@ class Link:
                 self._end(CloseEvent(1006, "", False, self._why_cut()))
             elif isinstance(ending, CloseEvent):
                 self._answer(ending)
+
+    def _fail_sending(self, error: ProtocolError) -> None:
+        if not self.is_open():
+            return
+        self.sorting.keep_if_heard(ErrorEvent(str(error), error))
+        self.incoming.wake()
+        self.close(error.code, cut_reason(str(error)), "protocol")
 
     def _settle_in(self) -> None:
         # An end that came with the request is acted on at the first tick without an owner.
@@ -392,7 +381,7 @@ class Link:
             return False
         if isinstance(ending, ErrorEvent):
             return True
-        return any(isinstance(event, MessageEvent) for event in list(self.incoming.inbox))
+        return any(isinstance(event, MESSAGES) for event in list(self.incoming.inbox))
 
     @staticmethod
     def _is_eof(ending: Event) -> bool:

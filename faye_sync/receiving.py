@@ -13,8 +13,9 @@ from collections import deque
 from collections.abc import Callable
 
 from faye_sync.concurrency import NO_WAIT, Concurrency, Lock
-from faye_sync.driver.base import Receiving
-from faye_sync.events import Event, MessageEvent, PingEvent, PongEvent
+from faye_sync.driver.base import Piece, Received, Receiving, Waiting
+from faye_sync.driver.extension import Message
+from faye_sync.events import MessageEvent, PingEvent, PongEvent
 from faye_sync.transport.stream import Stream
 from faye_sync.transport.waker import Waker
 
@@ -33,7 +34,7 @@ class Incoming:
         stream: Stream,
         receiving: Receiving,
         world: Concurrency,
-        sort: Callable[[Event], None],
+        sort: Callable[[Received], None],
         max_queue: int,
     ) -> None:
         self._stream = stream
@@ -43,7 +44,7 @@ class Incoming:
         self._unread_octets = 0
         self._waker: Waker | None = None
         self.reading_lock: Lock = world.lock()
-        self.inbox: deque[Event] = deque()
+        self.inbox: deque[Waiting] = deque()
         # Counts receipts; the only thing the hot path does for housekeeping.
         self.turn = 0
         # When the last message came (clock time), where somebody wants to know.
@@ -109,8 +110,18 @@ class Incoming:
             receiving.receive_data(data)
         else:
             receiving.receive_eof()
-        for event in receiving.events():
-            if type(event) is not MessageEvent:
+        self.sort_events()
+
+    def begin_stream(self) -> None:
+        """Have the message under way, or the next, come in pieces; for the owner."""
+        with self.reading_lock:
+            self._receiving.begin_stream()
+            self.sort_events()
+
+    def sort_events(self) -> None:
+        """Put what the octets so far amount to where it belongs, with the reading lock held."""
+        for event in self._receiving.events():
+            if type(event) is not MessageEvent and not isinstance(event, Message | Piece):
                 self._sort(event)
                 continue
             if self.notes_time:
@@ -156,7 +167,7 @@ class Incoming:
         return True
 
 
-def _cost(event: Event) -> int:
-    if isinstance(event, MessageEvent | PingEvent | PongEvent):
+def _cost(event: Waiting) -> int:
+    if isinstance(event, MessageEvent | Message | Piece | PingEvent | PongEvent):
         return len(event.data) + EVENT_COST
     return EVENT_COST

@@ -136,3 +136,22 @@ def _retry_after(error: BaseException) -> float:
     if date is None:
         return 0.0
     return min(max(0.0, (date - datetime.now(timezone.utc)).total_seconds()), LONGEST_RETRY_AFTER)
+
+
+def idle_of(policy: object) -> float | None:
+    """Refuse what is no Reconnect. Safe from any thread.
+
+    Args:
+        policy: A Reconnect, or None.
+
+    Returns:
+        Its idle; None where there is no policy.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    if policy is None:
+        return None
+    if not isinstance(policy, Reconnect):
+        raise ConfigurationError(f"reconnect must be a Reconnect or None, got {policy!r}")
+    return policy.idle

@@ -5,16 +5,15 @@ a send that finds no link waits for one."""
 
 from __future__ import annotations
 
-import time
-
+from faye_sync.backlog import Command
+from faye_sync.deadlines import deadline_after, seconds_left
 from faye_sync.dialing import Dialing
 from faye_sync.link import Link
 from faye_sync.outage import Outage
-from faye_sync.reading import Style, no_message_within
 from faye_sync.reconnect import Reconnect
-from faye_sync.sending import Command
 from faye_sync.shutdown import hold
 from faye_sync.sources import Sources
+from faye_sync.taking import Style, no_message_within
 from faye_sync.terms import Terms
 
 # Whoever closes so has had enough, and wants no other connection.
@@ -35,13 +34,13 @@ class Redialing(Dialing):
 
     def _send(self, link: Link, commands: list[Command], timeout: float | None) -> bool:
         timeout = self._terms.send_timeout if timeout is None else timeout
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_after(timeout)
         left = timeout
         while not self._transmit(link, commands, left):
             # Of several messages the lost connection may have taken some.
             if len(commands) > 1 or not self._is_followed(link):
                 return self._not_sent(link)
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            left = seconds_left(deadline)
             late = f"send did not finish within its deadline of {timeout} s: no connection came"
             following = self._open(left, late)
             if following is None:
@@ -80,7 +79,7 @@ class Redialing(Dialing):
             return self._source
         if self._style is Style.CALLBACK:
             return self._reader_link()
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        left = seconds_left(deadline)
         following = self._source_when_open(left, no_message_within(timeout))
         if following is None:
             raise self._refusal_error()

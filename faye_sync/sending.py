@@ -4,21 +4,30 @@ Only a send() waits while it holds the writing lock. Pings, pongs and closes
 are urgent: they are queued as commands and written by whoever holds the lock
 next, between frames. A command is framed as it is taken from its queue, with
 the lock held, so the sending half of the driver needs no lock of its own.
-Whoever held the lock looks at the queues once more AFTER releasing it: a frame
+A message that is sent in parts has a turn: messages of others wait until it is
+over, while urgent frames pass. Whoever held the lock looks at the queues once more AFTER releasing it: a frame
 queued meanwhile would else wait for the next send."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Protocol
 
-from faye_sync.concurrency import NO_WAIT, WAIT, Concurrency, Lock, at_most, reentrant_lock
+from faye_sync.backlog import Backlog, Command
+from faye_sync.concurrency import (
+    NO_WAIT,
+    WAIT,
+    Concurrency,
+    Event as Flag,
+    Lock,
+    at_most,
+)
+from faye_sync.deadlines import deadline_after, seconds_left
 from faye_sync.driver.base import Sending
+from faye_sync.errors import ProtocolError
 from faye_sync.transport.stream import Stream
-
-Command = tuple[Callable[..., None], tuple[Any, ...]]
 
 # Queued messages are written in blocks of about this many octets, so that an urgent frame waits
 # for no more than one block.
@@ -43,52 +52,17 @@ class Owner(Protocol):
     def broken(self, error: OSError) -> None:
         """The kernel says that the connection is gone."""
 
+    def unframed(self, error: ProtocolError) -> None:
+        """A message that had been taken cannot be framed: an extension failed."""
 
-class Backlog:
-    """Messages that wait for room, bounded in octets. Safe from any thread."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._entries: deque[tuple[Command, int]] = deque()
-        self._octets_lock = reentrant_lock()
-        self.octets = 0
+class Turn:
+    """The right to send messages while all others wait."""
 
-    def __bool__(self) -> bool:
-        return bool(self._entries)
-
-    def put(self, command: Command, size: int, ahead: int) -> bool:
-        """Append a message of size octets, of which so many wait ahead of the others.
-
-        Returns:
-            False when full; one larger than the limit passes where none waits.
-        """
-        with self._octets_lock:
-            waiting = self.octets + ahead
-            if waiting and waiting + size > self._limit:
-                return False
-            self.octets += size
-            self._entries.append((command, size))
-            return True
-
-    def put_last(self, command: Command) -> bool:
-        """Append the close frame, which no limit keeps back; False when nothing waits."""
-        with self._octets_lock:
-            if self._entries:
-                self._entries.append((command, 0))
-            return bool(self._entries)
-
-    def take(self) -> tuple[Command, int]:
-        """Take the oldest; the caller knows that there is one."""
-        with self._octets_lock:
-            command, size = self._entries.popleft()
-            self.octets -= size
-            return command, size
-
-    def clear(self) -> None:
-        """Forget all."""
-        with self._octets_lock:
-            self._entries.clear()
-            self.octets = 0
+    def __init__(self, over: Flag, owner: object) -> None:
+        self.over = over
+        # The thread that has it; None for none.
+        self.owner = owner
 
 
 class Outgoing:
@@ -106,11 +80,15 @@ class Outgoing:
         # A flood of pings needs one answer: the newest.
         self._pong: deque[Command] = deque(maxlen=1)
         self._backlog = Backlog(max_queue)
+        # Whose turn it is; None when everybody may send messages. Guarded by the writing lock.
+        self._turn: Turn | None = None if sending.is_ready else Turn(world.event(), None)
         # Octets that must leave before all else: the kernel has part of their frame.
         self._tail: bytes | memoryview = b""
         # How many of those send_nowait() had queued.
         self._backlogged = 0
         self._was_stalled = False
+        # The connection is over: no message leaves any more.
+        self._is_cut = False
         # Set as the close frame is framed, under the lock: nothing follows it.
         self.has_closed = False
         # When the kernel last took a part of what it had refused (clock time).
@@ -126,16 +104,34 @@ class Outgoing:
         """True when there is nothing left to write."""
         return not (self._tail or self._urgent or self._pong or self._backlog)
 
+    @property
+    def _may_write(self) -> bool:
+        """True when something is left that may leave now."""
+        return bool(
+            self._tail
+            or self._urgent
+            or self._pong
+            or (self._backlog and (self._turn is None or self.has_closed))
+        )
+
+    def new_turn(self) -> Turn:
+        """Make a turn of the calling thread's, for send()."""
+        return Turn(self._world.event(), self._world.current())
+
     def prepare(self) -> None:
         """Make what the driver has to say first the tail, before any other thread is here."""
         self._tail = self._sending.data_to_send()
 
-    def send(self, commands: Iterable[Command], timeout: float | None) -> bool:
+    def send(
+        self, commands: Iterable[Command], timeout: float | None, turn: Turn | None = None
+    ) -> bool:
         """Write messages in one go, waiting for room.
 
         Args:
             commands: Methods of the sending half with their arguments.
             timeout: Seconds for all of it, waiting for other senders included.
+            turn: The sender's, which begins with this and lasts until end_turn();
+                None for whole messages.
 
         Returns:
             True once the kernel has all octets; False when nothing may follow
@@ -144,23 +140,55 @@ class Outgoing:
         Raises:
             TimeoutError: The deadline passed. If a frame was torn by that, the
                 owner has been told; else no octet of the messages has left.
+            ProtocolError: An extension failed; the owner has been told.
         """
-        deadline, held = None, False
-        try:
-            (held,) = map(self.writing_lock.acquire, NO_WAIT)
-            if not held:
-                deadline = _deadline(timeout)
-                limit = () if timeout is None else ((at_most(timeout),),)
-                (held,) = map(self.writing_lock.acquire, WAIT, *limit)
-            if not held:
-                raise TimeoutError(_late(timeout, "other senders held the connection"))
-            return self._send_locked(commands, deadline, timeout)
-        finally:
-            if held:
-                self.writing_lock.release()
-            if self._was_stalled or not self.is_idle:
-                self.flush()
-            self._world.breathe()
+        deadline = None
+        while True:
+            held = False
+            try:
+                (held,) = map(self.writing_lock.acquire, NO_WAIT)
+                if not held:
+                    deadline = deadline or deadline_after(timeout)
+                    limit = () if deadline is None else ((at_most(seconds_left(deadline)),),)
+                    (held,) = map(self.writing_lock.acquire, WAIT, *limit)
+                if not held:
+                    raise TimeoutError(_late(timeout, "other senders held the connection"))
+                other = self._turn
+                if other is None or other is turn or self._is_cut:
+                    return self._send_locked(commands, deadline, timeout, turn)
+            finally:
+                if held:
+                    self.writing_lock.release()
+                if self._was_stalled or self._may_write:
+                    self.flush()
+                self._world.breathe()
+            if other.owner == self._world.current():
+                raise RuntimeError("a send() within the parts of send_stream() waits for itself")
+            deadline = deadline or deadline_after(timeout)
+            if not other.over.wait(seconds_left(deadline)):
+                raise TimeoutError(_late(timeout, "another message is being sent in parts"))
+
+    def end_turn(self, turn: Turn) -> None:
+        """Let others send messages again."""
+        if not self._world.is_home():
+            self._world.post(lambda: self.end_turn(turn))
+            return
+        if self._turn is turn:
+            self._turn = None
+        turn.over.set()
+        self.flush()
+
+    def cut(self) -> None:
+        """The connection is over: have those who wait for their turn find out."""
+        self._is_cut = True
+        if self._turn is not None:
+            self._turn.over.set()
+
+    def reply(self, octets: bytes) -> None:
+        """Write what lets messages follow, and let them."""
+        self._urgent.append((self._sending.reply, (octets,)))
+        if self._turn is not None:
+            self.end_turn(self._turn)
 
     def send_nowait(self, command: Command, size: int) -> bool:
         """Queue one message of size octets behind the others, and write what goes."""
@@ -184,7 +212,8 @@ class Outgoing:
     def close(self, code: int | None, reason: str, *, after_backlog: bool) -> None:
         """Queue the close frame, before what is queued or behind it, and write what goes."""
         command = (self._close, (code, reason))
-        if not (after_backlog and self._backlog.put_last(command)):
+        # Behind half a message no other one can follow, so it need not wait for any.
+        if not (after_backlog and self._turn is None and self._backlog.put_last(command)):
             self._urgent.append(command)
         self.flush()
 
@@ -197,7 +226,7 @@ class Outgoing:
         if not self._world.is_home():
             self._world.post(self.flush)
             return
-        while not self.is_idle:
+        while self._may_write:
             held = went = False
             try:
                 (held,) = map(self.writing_lock.acquire, NO_WAIT)
@@ -230,17 +259,24 @@ class Outgoing:
                 self.writing_lock.release()
 
     def _send_locked(
-        self, commands: Iterable[Command], deadline: float | None, timeout: float | None
+        self,
+        commands: Iterable[Command],
+        deadline: float | None,
+        timeout: float | None,
+        turn: Turn | None,
     ) -> bool:
         earlier = b"" if self.is_idle else self._take_all()
-        if self.has_closed:
+        if self.has_closed or self._is_cut:
             return False
+        self._turn = turn
         try:
             for method, arguments in commands:
                 method(*arguments)
-        except BaseException:
+        except BaseException as error:
             # One that cannot be framed takes its fellows with it, and leaves the earlier ones.
-            self._sending.data_to_send()
+            self._drop_framed()
+            if isinstance(error, ProtocolError):
+                self._owner.unframed(error)
             raise
         octets = earlier + self._sending.data_to_send() if earlier else self._sending.data_to_send()
         self._tail = octets
@@ -249,7 +285,7 @@ class Outgoing:
             self._give(octets)
             if not self._tail:
                 return True
-            self._write_rest(deadline or _deadline(timeout))
+            self._write_rest(deadline or deadline_after(timeout))
         except OSError as error:
             self._give_up(error)
             return False
@@ -272,8 +308,7 @@ class Outgoing:
     def _write_rest(self, deadline: float | None) -> None:
         """Wait for room until all went or the deadline passed."""
         while self._tail:
-            remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if not self._stream.wait_writable(remaining):
+            if not self._stream.wait_writable(seconds_left(deadline)):
                 return
             self._give(self._tail)
             self.progressed_at = time.monotonic()
@@ -285,6 +320,13 @@ class Outgoing:
         else:
             self._tail = octets[sent:earlier]
             self._backlogged = len(self._tail)
+            self._drop_framed()
+
+    def _drop_framed(self) -> None:
+        """Forget messages that were framed and will not leave."""
+        self._sending.data_to_send()
+        if not self._sending.lost():
+            self._owner.torn()
 
     def _flush_locked(self) -> bool:
         if not self._tail:
@@ -309,16 +351,20 @@ class Outgoing:
         """Frame all that is urgent, then messages up to a block."""
         self._frame_urgent()
         size = 0
-        while self._backlog and not self.has_closed and size < BLOCK:
+        while self._backlog and self._turn is None and not self.has_closed and size < BLOCK:
             (method, arguments), octets = self._backlog.take()
-            method(*arguments)
             size += octets
+            try:
+                method(*arguments)
+            except ProtocolError as error:
+                self._backlog.clear()
+                self._owner.unframed(error)
         return self._sending.data_to_send()
 
     def _take_all(self) -> bytes:
         """Frame everything that goes before a new message; all of that is the tail now."""
         pieces = [bytes(self._tail), self._take_block()]
-        while self._backlog and not self.has_closed:
+        while self._backlog and self._turn is None and not self.has_closed:
             pieces.append(self._take_block())
         self._tail = earlier = b"".join(pieces)
         self._backlogged = len(earlier)
@@ -348,10 +394,6 @@ class Outgoing:
         self._was_stalled = False
         self._forget_queues()
         self._owner.broken(error)
-
-
-def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else time.monotonic() + timeout
 
 
 def _late(timeout: float | None, why: str) -> str:

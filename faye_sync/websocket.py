@@ -19,15 +19,16 @@ from werkzeug.wsgi import get_current_url
 from faye_sync.call_end import watch_call
 from faye_sync.concurrency import reentrant_lock
 from faye_sync.connection import Connection
-from faye_sync.driver.handshake import Refusal, check_headers, is_websocket, pairs_of, refusal
-from faye_sync.driver.versions import server_driver
+from faye_sync.driver.handshake import Refusal, check_headers, is_websocket, pairs_of
+from faye_sync.driver.negotiation import check_extensions
+from faye_sync.driver.versions import refusal_of, server_driver
 from faye_sync.environ import environ_of
 from faye_sync.errors import ConfigurationError, ConnectionClosed
 from faye_sync.events import CloseEvent, ErrorEvent
 from faye_sync.link import Link
 from faye_sync.origin import Origins, refuse_origin
-from faye_sync.reading import Style
 from faye_sync.shutdown import hold
+from faye_sync.taking import Style
 from faye_sync.terms import Terms, check_octets
 from faye_sync.transport.hijack import find, take
 
@@ -49,11 +50,14 @@ class WebSocket(Connection):
     Args:
         environ: The WSGI environ, or a request object that has one.
         protocols: Subprotocols that the application speaks; the client's order decides.
+        extensions: Those to agree on, the first that a client offers: PerMessageDeflate,
+            or objects like an Extension.
         headers: More headers for the 101, a mapping or pairs.
         max_length: Octets of the largest message taken.
         origins: Which pages may connect: None for those of the same host and
             for requests without Origin, "*" for all, a list (None in it for no
             Origin), a compiled pattern, or a callable(origin, environ).
+        allow_drafts: Whether to speak hixie-75 and hixie-76 with clients of before 2011.
         ping: Seconds between keepalive pings; None for none.
         pong_timeout: Seconds without an octet after a ping until the peer
             counts as dead; None for never.
@@ -77,9 +81,11 @@ class WebSocket(Connection):
         environ: Any,
         protocols: str | Iterable[str] | None = (),
         *,
+        extensions: Iterable[Any] | None = (),
         headers: HeaderPairs | None = None,
         max_length: int = 2**26 - 1,
         origins: Origins = None,
+        allow_drafts: bool = False,
         ping: float | None = 20.0,
         pong_timeout: float | None = 20.0,
         send_timeout: float | None = 30.0,
@@ -100,16 +106,21 @@ class WebSocket(Connection):
         self._accept_lock = reentrant_lock()
         self._is_accepting = False
         self._close_after: tuple[int, str] | None = None
-        refused = refusal(self.environ) or refuse_origin(self.environ, origins)
+        known = check_extensions(extensions)
+        refused = refusal_of(self.environ, allow_drafts=allow_drafts)
+        refused = refused or refuse_origin(self.environ, origins)
         if refused is not None:
             self._refuse(refused)
             self._tell_of_refusal()
         else:
             self._driver = server_driver(
                 self.environ,
+                url=self.url,
                 protocols=() if protocols is None else protocols,
                 headers=pairs_of(headers),
                 max_length=max_length,
+                extensions=known,
+                allow_drafts=allow_drafts,
             )
             self._found = find(self.environ)
         self._reminder = weakref.finalize(self, _remind, self.id, self.environ.get("PATH_INFO", ""))
@@ -238,6 +249,16 @@ class WebSocket(Connection):
     def protocol(self) -> str:
         """The subprotocol agreed on, or an empty string."""
         return "" if self._refused is not None else self._driver.protocol
+
+    @property
+    def version(self) -> str:
+        """The version of the protocol: hybi-13, or a draft's: hixie-76 or hixie-75."""
+        return super().version if self._refused is not None else self._driver.version
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """Names of the extensions agreed on, in order."""
+        return () if self._refused is not None else self._driver.extensions
 
     @property
     def status_code(self) -> int:

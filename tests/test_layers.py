@@ -19,17 +19,20 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 # An arrow goes to a lower floor, or inside a folder; neighbours on one floor know nothing of each
 # other, so the ground imports nothing.
 FLOORS = (
-    ("errors", "events", "readiness", "_speedups"),
+    ("errors", "events", "readiness", "deadlines", "_speedups"),
     ("driver", "sse", "concurrency", "environ"),
     ("transport", "origin", "terms", "reconnect"),
     ("housekeeping",),
     ("shutdown",),
     ("event_target", "call_end"),
+    ("backlog",),
     ("sending",),
     ("receiving",),
-    ("farewell", "liveness", "watching"),
+    ("farewell", "handout", "liveness", "watching"),
+    ("sorting",),
     ("link",),
-    ("delivery",),
+    ("delivery", "messages", "piping", "streams"),
+    ("taking", "parts"),
     ("reading",),
     ("connection",),
     ("broadcast", "outage", "sources"),

@@ -6,9 +6,40 @@ only tells of them, because an answer belongs to the sending half."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
+from faye_sync.driver.extension import Message
+from faye_sync.driver.unpacking import Unpacking
 from faye_sync.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a message that is taken as a stream.
+
+    Attributes:
+        head: Opcode and reserved bits of the message; the same object in all of its pieces.
+        data: Octets as the wire had them, unmasked.
+        is_final: True for the last one.
+    """
+
+    head: Message
+    data: bytes
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the sending half's reply() is to send before all else: the proof of hixie-76."""
+
+    data: bytes
+
+
+# What waits for the owner: beside events for users, messages that extensions have not unpacked yet.
+Waiting = Event | Message | Piece
+# What the receiving half hands out.
+Received = Waiting | Reply
 
 
 class Receiving(Protocol):
@@ -20,8 +51,23 @@ class Receiving(Protocol):
     def receive_eof(self) -> None:
         """Take note that no octet will come any more."""
 
-    def events(self) -> list[Event]:
+    def events(self) -> list[Received]:
         """Hand out, once, what the octets so far amount to, in order."""
+
+    def begin_stream(self) -> None:
+        """Hand out as Pieces the message that is under way, or the next, whatever its size.
+
+        One that comes whole may still be handed out whole."""
+
+    def resume(self) -> bool:
+        """Take back the refusal of a message for its size, and hand it out as Pieces.
+
+        Returns:
+            False when that was not what ended it.
+        """
+
+    def forget(self) -> None:
+        """Give up what was kept for resume()."""
 
 
 class Sending(Protocol):
@@ -31,11 +77,37 @@ class Sending(Protocol):
     def frame_kind(self) -> str | None:
         """Halves of one kind take what frame() of another made; None where none may."""
 
-    def text(self, data: str) -> None:
-        """Queue a text message."""
+    @property
+    def is_ready(self) -> bool:
+        """False while the peer has to prove itself: no message may leave before reply()."""
 
-    def binary(self, data: bytes | bytearray | memoryview) -> None:
-        """Queue a binary message."""
+    @property
+    def has_ping(self) -> bool:
+        """Whether this version knows pings."""
+
+    @property
+    def has_binary(self) -> bool:
+        """Whether this version knows binary messages."""
+
+    @property
+    def has_close(self) -> bool:
+        """Whether this version knows a closing handshake."""
+
+    def text(self, data: str, compress: bool | None = None) -> None:
+        """Queue a text message; compress means something to extensions."""
+
+    def binary(self, data: bytes | bytearray | memoryview, compress: bool | None = None) -> None:
+        """Queue a binary message; compress means something to extensions."""
+
+    def fragment(
+        self,
+        data: str | bytes | bytearray | memoryview,
+        *,
+        is_first: bool,
+        is_final: bool,
+        compress: bool | None = None,
+    ) -> None:
+        """Queue a part of a message: its first one says what it is, its last one may be empty."""
 
     def ping(self, data: bytes) -> None:
         """Queue a ping of at most 125 octets."""
@@ -45,6 +117,16 @@ class Sending(Protocol):
 
     def close(self, code: int | None, reason: str) -> None:
         """Queue the close frame; None for one without a code."""
+
+    def lost(self) -> bool:
+        """Note that the last messages were handed out, or dropped, and never left.
+
+        Returns:
+            False when none can follow that the peer would understand.
+        """
+
+    def reply(self, octets: bytes) -> None:
+        """Queue the octets of a Reply, and let messages follow."""
 
     def framed(self, octets: bytes) -> None:
         """Queue octets that frame() made."""
@@ -70,6 +152,10 @@ class Driver(Protocol):
         """The subprotocol agreed on, or an empty string."""
 
     @property
+    def extensions(self) -> tuple[str, ...]:
+        """The names of the extensions agreed on, in order."""
+
+    @property
     def receiving(self) -> Receiving:
         """The half that the reading lock guards."""
 
@@ -77,7 +163,16 @@ class Driver(Protocol):
     def sending(self) -> Sending:
         """The half that the writing lock guards."""
 
+    @property
+    def unpacking(self) -> Unpacking:
+        """What makes messages of Message and Piece; for the owner alone."""
+
     def start(self) -> None:
         """Queue the answer to the handshake, before any thread uses a half.
 
         The receiving half yields an OpenEvent once the connection is open."""
+
+    def close_sessions(self) -> list[Exception]:
+        """End what the extensions hold, after the last message; returns what they raised.
+
+        Does nothing the second time."""

@@ -25,33 +25,39 @@ class Asked:
     Attributes:
         key: The value of Sec-WebSocket-Key.
         protocols: The subprotocols offered, the liked ones first.
+        extensions: The extensions offered, with their parameters, or an empty string.
     """
 
     key: str
     protocols: Collection[str]
+    extensions: str = ""
 
     def fields(self) -> tuple[tuple[str, str], ...]:
         """Return the headers that make a request one for a WebSocket."""
-        offered = (("Sec-WebSocket-Protocol", ", ".join(self.protocols)),) if self.protocols else ()
+        offered = (
+            ("Sec-WebSocket-Protocol", ", ".join(self.protocols)),
+            ("Sec-WebSocket-Extensions", self.extensions),
+        )
         return (
             ("Upgrade", "websocket"),
             ("Connection", "Upgrade"),
             ("Sec-WebSocket-Key", self.key),
             ("Sec-WebSocket-Version", VERSION),
-            *offered,
+            *((name, value) for name, value in offered if value),
         )
 
 
-def ask(protocols: Collection[str]) -> Asked:
+def ask(protocols: Collection[str], extensions: str = "") -> Asked:
     """Draw the key of a new request.
 
     Args:
         protocols: What check_subprotocols() let through.
+        extensions: The offer of extensions, or an empty string.
 
     Returns:
         What is asked for.
     """
-    return Asked(b64encode(os.urandom(16)).decode(), protocols)
+    return Asked(b64encode(os.urandom(16)).decode(), protocols, extensions)
 
 
 def fault_of(asked: Asked, http_version: str, fields: Iterable[tuple[str, str]]) -> str | None:
@@ -78,6 +84,11 @@ def fault_of(asked: Asked, http_version: str, fields: Iterable[tuple[str, str]])
 def protocol_of(fields: Iterable[tuple[str, str]]) -> str:
     """Return the subprotocol that a faultless 101 agrees on, or an empty string."""
     return "".join(_collect(fields).get("sec-websocket-protocol", ()))
+
+
+def extensions_of(fields: Iterable[tuple[str, str]]) -> str:
+    """Return what a 101 says of extensions, several headers joined, or an empty string."""
+    return ", ".join(_collect(fields).get("sec-websocket-extensions", ()))
 
 
 def _collect(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -118,9 +129,12 @@ def _check_protocol(asked: Asked, fields: _Fields) -> str | None:
     return f"Sec-WebSocket-Protocol is {_all(found)}, but offered was {offered}"
 
 
-def _check_extensions(_: Asked, fields: _Fields) -> str | None:
+def _check_extensions(asked: Asked, fields: _Fields) -> str | None:
     found = fields.get("sec-websocket-extensions", ())
-    return f"Sec-WebSocket-Extensions is {_all(found)}, but none was offered" if found else None
+    if asked.extensions or not found:
+        # Each of those that were offered is to judge what it is told.
+        return None
+    return f"Sec-WebSocket-Extensions is {_all(found)}, but none was offered"
 
 
 def _check_content(_: Asked, fields: _Fields) -> str | None:

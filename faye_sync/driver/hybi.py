@@ -7,7 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from faye_sync.driver.client_handshake import Asked, ask, fault_of, protocol_of
+from faye_sync.driver.client_handshake import (
+    Asked,
+    ask,
+    extensions_of,
+    fault_of,
+    protocol_of,
+)
 from faye_sync.driver.handshake import (
     check_headers,
     check_subprotocols,
@@ -16,14 +22,51 @@ from faye_sync.driver.handshake import (
 )
 from faye_sync.driver.hybi_receiving import HybiReceiving
 from faye_sync.driver.hybi_sending import HybiSending
+from faye_sync.driver.negotiation import Offered, check_extensions, respond
+from faye_sync.driver.pipeline import Pipeline
+from faye_sync.driver.unpacking import Unpacking
 
 
-class HybiServer:
-    """One connection of a server. Each half is for one thread at a time."""
+class _Hybi:
+    """What both sides have. Each part is for one thread at a time."""
 
-    __slots__ = ("_head", "protocol", "receiving", "sending")
+    __slots__ = ("_max_length", "_pipeline", "protocol", "receiving", "sending", "unpacking")
 
     version = "hybi-13"
+
+    def __init__(self, *, is_server: bool, require_masking: bool, max_length: int) -> None:
+        self.protocol = ""
+        self._max_length = max_length
+        self._pipeline: Pipeline | None = None
+        self.receiving = HybiReceiving(require_masking=require_masking, max_length=max_length)
+        self.sending = HybiSending(masking=not is_server)
+        self.unpacking = Unpacking(None, max_length)
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """The names of the extensions agreed on, in order."""
+        return () if self._pipeline is None else self._pipeline.names
+
+    def close_sessions(self) -> list[Exception]:
+        """End what the extensions hold, after the last message; returns what they raised.
+
+        Does nothing the second time."""
+        return [] if self._pipeline is None else self._pipeline.close()
+
+    def _extend(self, pipeline: Pipeline | None) -> None:
+        """Have extensions at work in all parts, before the first octet is received."""
+        self._pipeline = pipeline
+        if pipeline is None:
+            return
+        self.receiving.extend(pipeline.rsv, packs_all=pipeline.shows_all)
+        self.sending.extend(pipeline)
+        self.unpacking = Unpacking(pipeline, self._max_length)
+
+
+class HybiServer(_Hybi):
+    """One connection of a server. Each half is for one thread at a time."""
+
+    __slots__ = ("_head",)
 
     def __init__(
         self,
@@ -32,6 +75,7 @@ class HybiServer:
         protocols: Iterable[str],
         headers: Iterable[tuple[str, str]],
         max_length: int,
+        extensions: Iterable[Any] | None = (),
         require_masking: bool = True,
     ) -> None:
         """Agree with a request that handshake.refusal() has nothing against.
@@ -41,15 +85,23 @@ class HybiServer:
             protocols: The subprotocols that the server knows.
             headers: What the 101 bears beside its own headers.
             max_length: Octets that a message may have.
+            extensions: Those that the server knows.
             require_masking: False to take unmasked frames, and those only.
 
         Raises:
-            ConfigurationError: A subprotocol or header cannot stand in an answer.
+            ConfigurationError: A subprotocol or header cannot stand in an answer,
+                or an extension is none.
         """
+        super().__init__(is_server=True, require_masking=require_masking, max_length=max_length)
         self.protocol = choose_subprotocol(environ, check_subprotocols(protocols))
-        self._head = response_head(environ, self.protocol, check_headers(headers))
-        self.receiving = HybiReceiving(require_masking=require_masking, max_length=max_length)
-        self.sending = HybiSending(masking=False)
+        fields = check_headers(headers)
+        agreed, pipeline = respond(
+            check_extensions(extensions),
+            environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS"),
+            {"max_length": max_length},
+        )
+        self._head = response_head(environ, self.protocol, agreed, fields)
+        self._extend(pipeline)
 
     def start(self) -> None:
         """Queue the 101 and the OpenEvent, before any thread uses a half. Once only."""
@@ -57,32 +109,40 @@ class HybiServer:
         self.receiving.start()
 
 
-class HybiClient:
+class HybiClient(_Hybi):
     """One connection of a client. Each half is for one thread at a time."""
 
-    __slots__ = ("_asked", "_protocols", "protocol", "receiving", "sending")
+    __slots__ = ("_asked", "_extensions", "_offered", "_protocols")
 
-    version = "hybi-13"
-
-    def __init__(self, *, protocols: Iterable[str], max_length: int) -> None:
+    def __init__(
+        self,
+        *,
+        protocols: Iterable[str],
+        max_length: int,
+        extensions: Iterable[Any] | None = (),
+    ) -> None:
         """Prepare to ask.
 
         Args:
             protocols: The subprotocols to offer, the liked ones first.
             max_length: Octets that a message may have.
+            extensions: Those to offer.
 
         Raises:
-            ConfigurationError: A subprotocol cannot stand in a request.
+            ConfigurationError: A subprotocol cannot stand in a request, or an
+                extension is none.
         """
+        super().__init__(is_server=False, require_masking=False, max_length=max_length)
         self._protocols = check_subprotocols(protocols)
+        self._extensions = check_extensions(extensions)
         self._asked: Asked | None = None
-        self.protocol = ""
-        self.receiving = HybiReceiving(require_masking=False, max_length=max_length)
-        self.sending = HybiSending(masking=True)
+        self._offered: Offered | None = None
 
     def request_fields(self) -> tuple[tuple[str, str], ...]:
         """Return the headers that ask for a WebSocket, with a new key each time."""
-        self._asked = ask(self._protocols)
+        self._withdraw()
+        self._offered = Offered(self._extensions, {"max_length": self._max_length})
+        self._asked = ask(self._protocols, self._offered.value)
         return self._asked.fields()
 
     def fault_of(self, http_version: str, fields: Iterable[tuple[str, str]]) -> str | None:
@@ -95,14 +155,31 @@ class HybiClient:
         Returns:
             None when the connection is open, else what is wrong first.
         """
-        if self._asked is None:
+        if self._asked is None or self._offered is None:
             return "it answers no request"
         pairs = tuple(fields)
         fault = fault_of(self._asked, http_version, pairs)
-        if fault is None:
-            self.protocol = protocol_of(pairs)
-        return fault
+        if fault is not None:
+            return fault
+        offered, self._offered = self._offered, None
+        try:
+            self._extend(offered.activate(extensions_of(pairs)))
+        except ValueError as error:
+            return str(error)
+        self.protocol = protocol_of(pairs)
+        return None
 
     def start(self) -> None:
         """Queue the OpenEvent, before any thread uses a half. Once only."""
         self.receiving.start()
+
+    def close_sessions(self) -> list[Exception]:
+        """End what the extensions hold, those of an offer without an answer too."""
+        self._withdraw()
+        return super().close_sessions()
+
+    def _withdraw(self) -> None:
+        """End the sessions of an offer that nobody answered."""
+        offered, self._offered = self._offered, None
+        if offered is not None:
+            offered.withdraw()

@@ -3,10 +3,14 @@
 Whole small messages are read by position in one loop. A header or control frame
 that is cut off waits as it came, 131 octets at most; the payload of a data frame
 never waits: it is unmasked, checked and appended to its message's one bytearray
-as it comes, so memory follows octets, never frames. Sections 5.2 to 5.6, 7, 8.1."""
+as it comes, so memory follows octets, never frames. Messages for extensions to
+unpack are handed out as they are, and streams piece by piece. Sections 5.2 to
+5.6, 7, 8.1 and 9.2."""
 
 from __future__ import annotations
 
+from faye_sync.driver.base import Piece, Received
+from faye_sync.driver.extension import Message
 from faye_sync.driver.frames import (
     BINARY,
     CLOSE,
@@ -17,17 +21,18 @@ from faye_sync.driver.frames import (
     MAX_CONTROL,
     OPCODE_NAMES,
     PING,
+    RESERVED_BITS,
     TEXT,
     decode_close,
     decode_length,
 )
 from faye_sync.driver.masking import KEY_SIZE, apply_mask
+from faye_sync.driver.unpacking import packed_limit
 from faye_sync.driver.utf8 import Utf8Check, decode_text
 from faye_sync.errors import MessageTooBig, ProtocolError
 from faye_sync.events import (
     CloseEvent,
     ErrorEvent,
-    Event,
     MessageEvent,
     OpenEvent,
     PingEvent,
@@ -40,6 +45,7 @@ _BEGINNINGS = frozenset((0x01, 0x02, 0x81, 0x82))
 _CONTINUED = _CONTROLS | {0x00, 0x80}
 _WHOLE_BINARY = FINAL_BIT | BINARY
 _WHOLE = frozenset((FINAL_BIT | TEXT, _WHOLE_BINARY))
+_NONE: frozenset[int] = frozenset()
 
 
 class HybiReceiving:
@@ -51,8 +57,11 @@ class HybiReceiving:
         "_allowed_rsv",
         "_beginnings",
         "_events",
+        "_head",
+        "_held",
         "_is_final",
         "_is_over",
+        "_is_streaming",
         "_key",
         "_mask_bit",
         "_max_length",
@@ -60,37 +69,44 @@ class HybiReceiving:
         "_missing",
         "_offset",
         "_opcode",
+        "_packed_limit",
+        "_packs",
+        "_packs_all",
         "_rest",
         "_small",
         "_utf8",
+        "_whole",
     )
 
-    def __init__(self, *, require_masking: bool, max_length: int, allowed_rsv: int = 0) -> None:
+    def __init__(self, *, require_masking: bool, max_length: int) -> None:
         """Make the half of a server or of a client.
 
         Args:
             require_masking: True for a server, which takes masked frames only;
                 False for a client, which takes unmasked ones only (section 5.1).
             max_length: Octets that a message may have.
-            allowed_rsv: Reserved bits that extensions own, RSV1 being 4; a
-                message's first frame may bear them.
         """
         self._mask_bit = MASK_BIT if require_masking else 0
         self._max_length = max_length
+        self._packed_limit = packed_limit(max_length)
         self._small = min(126, max_length + 1)
-        self._allowed_rsv = allowed_rsv
-        self._beginnings = _CONTROLS | {
-            first | bits << 4
-            for first in _BEGINNINGS
-            for bits in range(8)
-            if not bits & ~allowed_rsv
-        }
-        self._events: list[Event] = []
+        self._allowed_rsv = 0
+        self._packs_all = False
+        self._beginnings = _CONTROLS | _BEGINNINGS
+        # What may be taken by position, without more ado.
+        self._whole = _WHOLE
+        self._events: list[Received] = []
         self._is_over = False
+        # Where the next message that does not come whole is a stream, or the one under way is.
+        self._is_streaming = False
+        # From the header on that was refused for its size.
+        self._held = b""
         # What there is of a header or a control frame.
         self._rest = b""
-        # The message that has begun; CONTINUATION when none has.
+        # The message that has begun: CONTINUATION when none has; whether extensions unpack it.
         self._opcode = CONTINUATION
+        self._packs = False
+        self._head = Message(CONTINUATION, b"")
         self._message = bytearray()
         self._utf8 = Utf8Check()
         # Its frame whose payload has not all come, if _missing is above 0.
@@ -99,11 +115,29 @@ class HybiReceiving:
         self._key = b""
         self._is_final = False
 
+    def extend(self, allowed_rsv: int, *, packs_all: bool) -> None:
+        """Take note of the extensions agreed on, before the first octet.
+
+        Args:
+            allowed_rsv: Reserved bits that they own, RSV1 being 4; a message's
+                first frame may bear them, and is handed out packed.
+            packs_all: Hand out every message packed, with such a bit or without.
+        """
+        self._allowed_rsv = allowed_rsv
+        self._packs_all = packs_all
+        self._whole = _NONE if packs_all else _WHOLE
+        self._beginnings = _CONTROLS | {
+            first | bits << 4
+            for first in _BEGINNINGS
+            for bits in range(8)
+            if not bits & ~allowed_rsv
+        }
+
     def start(self) -> None:
         """Tell that the handshake is done: the next event is an OpenEvent."""
         self._events.append(OpenEvent())
 
-    def events(self) -> list[Event]:
+    def events(self) -> list[Received]:
         """Hand out, once, what the octets so far amount to, in order."""
         events = self._events
         self._events = []
@@ -124,6 +158,34 @@ class HybiReceiving:
             error.__traceback__ = error.__context__ = None
             self._end(ErrorEvent(str(error), error))
 
+    def begin_stream(self) -> None:
+        """Hand out as Pieces the message that is under way, or the next, whatever its size.
+
+        One that comes whole in one frame of one packet is handed out whole."""
+        self._is_streaming = True
+        if self._opcode and self._message:
+            message, self._message = self._message, bytearray()
+            self._add_piece(bytes(message), is_final=False)
+
+    def resume(self) -> bool:
+        """Take back the refusal of a message for its size, and hand it out as Pieces.
+
+        Returns:
+            False when that was not what ended it.
+        """
+        held, self._held = self._held, b""
+        if not held:
+            return False
+        self._is_over = False
+        self.begin_stream()
+        self.receive_data(held)
+        return True
+
+    def forget(self) -> None:
+        """Give up what was kept for resume()."""
+        self._held = b""
+        self._message = bytearray()
+
     def receive_eof(self) -> None:
         """Take note that no octet will come any more.
 
@@ -132,11 +194,12 @@ class HybiReceiving:
         if not self._is_over:
             self._end(CloseEvent(1006, "", False, "eof"))
 
-    def _end(self, event: Event) -> None:
+    def _end(self, event: CloseEvent | ErrorEvent) -> None:
         self._events.append(event)
         self._is_over = True
-        self._message = bytearray()
         self._rest = b""
+        if not self._held:
+            self._message = bytearray()
 
     def _take(self, data: bytes) -> None:
         position = 0
@@ -147,7 +210,7 @@ class HybiReceiving:
             self._rest = b""
         end = len(data)
         while position < end and not self._is_over:
-            if not self._opcode:
+            if not self._opcode and not self._is_streaming:
                 position = self._take_small_messages(data, position, end)
             if position < end:
                 position = self._take_frame(data, position)
@@ -161,7 +224,7 @@ class HybiReceiving:
             length = data[position + 1] ^ mask_bit
             start = position + header
             stop = start + length
-            if first not in _WHOLE or length >= self._small or stop > end:
+            if first not in self._whole or length >= self._small or stop > end:
                 break
             payload = data[start:stop]
             if mask_bit:
@@ -208,12 +271,23 @@ class HybiReceiving:
         if found is None:
             return None
         length, start = found
-        size = len(self._message) + length
-        if size > self._max_length and not is_control:
-            raise MessageTooBig(size, self._max_length)
+        if not (is_control or self._is_streaming):
+            self._check_size(data, position, length)
         if self._mask_bit:
             start += KEY_SIZE
         return (length, start) if start <= len(data) else None
+
+    def _check_size(self, data: bytes, position: int, length: int) -> None:
+        size = len(self._message) + length
+        if size <= self._max_length:
+            return
+        packs = self._packs if self._opcode else self._is_packed(data[position])
+        if not packs or size > self._packed_limit:
+            self._held = data[position:]
+            raise MessageTooBig(size, self._max_length)
+
+    def _is_packed(self, first: int) -> bool:
+        return self._packs_all or bool(first & RESERVED_BITS)
 
     def _unmask(self, data: bytes, start: int, stop: int) -> bytes:
         payload = data[start:stop]
@@ -229,10 +303,14 @@ class HybiReceiving:
     def _take_data(self, first: int, data: bytes, start: int, length: int) -> int:
         stop = start + length
         is_final = bool(first & FINAL_BIT)
-        if is_final and not self._opcode and stop <= len(data):
-            self._deliver(first, self._unmask(data, start, stop))
-            return stop
-        self._opcode = self._opcode or first & 0x0F
+        if not self._opcode:
+            self._packs = self._is_packed(first)
+            if is_final and stop <= len(data):
+                self._is_streaming = False
+                self._deliver(first, self._unmask(data, start, stop))
+                return stop
+            self._opcode = first & 0x0F
+            self._head = _head_of(first)
         self._is_final = is_final
         self._missing = length
         self._offset = 0
@@ -246,28 +324,46 @@ class HybiReceiving:
         size = len(piece)
         self._missing -= size
         self._offset += size
-        self._message += piece
         is_complete = self._is_final and not self._missing
-        if self._opcode == TEXT:
+        if self._opcode == TEXT and not self._packs:
             self._utf8.feed(piece, is_final=is_complete)
+        if self._is_streaming:
+            self._add_piece(piece, is_final=is_complete)
+        else:
+            self._message += piece
         if is_complete:
             self._finish_message()
         return position + size
 
+    def _add_piece(self, data: bytes, *, is_final: bool) -> None:
+        if data or is_final:
+            self._events.append(Piece(self._head, data, is_final))
+
     def _finish_message(self) -> None:
         opcode, self._opcode = self._opcode, CONTINUATION
+        if self._is_streaming:
+            self._is_streaming = False
+            return
         message, self._message = self._message, bytearray()
-        self._deliver(opcode, message)
+        if self._packs:
+            self._head.data = bytes(message)
+            self._events.append(self._head)
+        else:
+            self._deliver(opcode, message)
 
     def _deliver(self, first: int, payload: bytes | bytearray) -> None:
-        data = decode_text(payload) if first & TEXT else bytes(payload)
-        self._events.append(MessageEvent(data))
+        if self._packs:
+            self._events.append(_head_of(first, bytes(payload)))
+        elif first & TEXT:
+            self._events.append(MessageEvent(decode_text(payload)))
+        else:
+            self._events.append(MessageEvent(bytes(payload)))
 
     def _illegal(self, first: int) -> ProtocolError:
         """Find out why this octet may not begin a frame here."""
         opcode = first & 0x0F
         is_beginning = opcode in (TEXT, BINARY) and not self._opcode
-        reserved = first & 0x70 & ~(self._allowed_rsv << 4 if is_beginning else 0)
+        reserved = first & RESERVED_BITS & ~(self._allowed_rsv << 4 if is_beginning else 0)
         name = OPCODE_NAMES.get(opcode)
         if reserved:
             return ProtocolError(f"reserved bits 0x{reserved:02x} may not be set on this frame")
@@ -278,3 +374,14 @@ class HybiReceiving:
         if opcode == CONTINUATION:
             return ProtocolError("continuation frame has no message to continue")
         return ProtocolError(f"{name} frame came where a continuation was due")
+
+
+def _head_of(first: int, data: bytes = b"") -> Message:
+    """Note what a message's first octet says."""
+    return Message(
+        first & 0x0F,
+        data,
+        rsv1=bool(first & 0x40),
+        rsv2=bool(first & 0x20),
+        rsv3=bool(first & 0x10),
+    )

@@ -1,13 +1,16 @@
 """Write the frames of RFC 6455: commands in, octets for the peer out.
 
-Each message is one frame, and nothing of the caller's is kept: what he may still
-change is copied before it is measured. Sections 5.1 to 5.6."""
+Each message is one frame, but for one that is given in parts; nothing of the
+caller's is kept: what he may still change is copied before it is measured.
+Sections 5.1 to 5.6 and 9.2."""
 
 from __future__ import annotations
 
+from faye_sync.driver.extension import Encoder, Message
 from faye_sync.driver.frames import (
     BINARY,
     CLOSE,
+    CONTINUATION,
     MAX_CONTROL,
     OPCODE_NAMES,
     PING,
@@ -18,12 +21,18 @@ from faye_sync.driver.frames import (
     encode_text,
 )
 from faye_sync.driver.masking import MaskPool
+from faye_sync.driver.pipeline import Pipeline
 
 
 class HybiSending:
     """The sending half of either side. One thread at a time, except for frame()."""
 
-    __slots__ = ("_pool", "_queue", "frame_kind")
+    __slots__ = ("_encoder", "_head", "_opcode", "_pool", "_queue", "frame_kind", "pipeline")
+
+    is_ready = True
+    has_ping = True
+    has_binary = True
+    has_close = True
 
     def __init__(self, *, masking: bool) -> None:
         """Make the half of a client, which masks, or of a server, which must not.
@@ -33,24 +42,82 @@ class HybiSending:
         """
         self._pool = MaskPool() if masking else None
         self.frame_kind = None if masking else "hybi"
+        # The extensions agreed on, set before the first message.
+        self.pipeline: Pipeline | None = None
         self._queue: list[bytes] = []
+        # Of the message that is given in parts: its kind, and how extensions take it.
+        self._opcode = CONTINUATION
+        self._head = Message(CONTINUATION, b"")
+        self._encoder: Encoder | None = None
 
-    def text(self, data: str) -> None:
+    def extend(self, pipeline: Pipeline) -> None:
+        """Have extensions transform every message from now on."""
+        self.pipeline = pipeline
+        # What they make of a message may depend on the messages before it.
+        self.frame_kind = None
+
+    def text(self, data: str, compress: bool | None = None) -> None:
         """Queue a text message.
+
+        Args:
+            data: The text.
+            compress: For the extensions: what the user asked for.
 
         Raises:
             TypeError: data is no str.
             ValueError: data holds a lone surrogate.
+            ProtocolError: An extension failed.
         """
-        self._queue_frame(TEXT, _text_octets(data))
+        self._queue_message(TEXT, _text_octets(data), compress)
 
-    def binary(self, data: bytes | bytearray | memoryview) -> None:
+    def binary(self, data: bytes | bytearray | memoryview, compress: bool | None = None) -> None:
         """Queue a binary message: of a memoryview its octets, whatever its format.
+
+        Args:
+            data: The octets.
+            compress: For the extensions: what the user asked for.
 
         Raises:
             TypeError: data is none of the three.
+            ProtocolError: An extension failed.
         """
-        self._queue_frame(BINARY, _octets(data))
+        self._queue_message(BINARY, _octets(data), compress)
+
+    def fragment(
+        self,
+        data: str | bytes | bytearray | memoryview,
+        *,
+        is_first: bool,
+        is_final: bool,
+        compress: bool | None = None,
+    ) -> None:
+        """Queue a part of a message; no other message may come between (section 5.4).
+
+        Where nothing is to be sent yet, because an extension wants more, no
+        frame is queued.
+
+        Args:
+            data: The part; its type must be that of the first.
+            is_first: True for the first part, which says what the message is.
+            is_final: True for the last part, which may be empty.
+            compress: For the extensions, with the first part.
+
+        Raises:
+            TypeError: data is neither str nor octets.
+            ValueError: data holds a lone surrogate.
+            ProtocolError: An extension failed.
+        """
+        is_text = isinstance(data, str)
+        payload = encode_text(data) if isinstance(data, str) else _octets(data)
+        if is_first:
+            self._begin(TEXT if is_text else BINARY, compress)
+        if self._encoder is not None:
+            payload = self._encoder.feed(payload) if payload else b""
+            payload += self._encoder.finish() if is_final else b""
+        if not (payload or is_final or (is_first and self._encoder is None)):
+            return
+        opcode, self._opcode = self._opcode, CONTINUATION
+        self._queue_frame(opcode, payload, final=is_final, rsv=_bits(self._head) if opcode else 0)
 
     def ping(self, data: bytes) -> None:
         """Queue a ping of at most 125 octets.
@@ -76,21 +143,33 @@ class HybiSending:
         Never raises for its reason: one over 123 octets is cut (section 5.5.1)."""
         self._queue_control(CLOSE, encode_close(code, reason))
 
+    def lost(self) -> bool:
+        """Note that the last messages were handed out, or dropped, and never left.
+
+        Returns:
+            False when an extension cannot go on after that.
+        """
+        return self.pipeline is None or self.pipeline.outgoing_lost()
+
+    def reply(self, octets: bytes) -> None:
+        """Queue octets as they are; hybi-13 has no such thing to say."""
+        self.framed(octets)
+
     def framed(self, octets: bytes) -> None:
         """Queue octets that frame() made."""
         self._queue.append(octets)
 
     def frame(self, data: str | bytes | bytearray | memoryview) -> bytes | None:
-        """Frame a message for many connections; None for a client.
+        """Frame a message for many connections; None where each needs a frame of its own.
 
-        A client masks every frame with a key of its own (section 5.3). Reads no
-        state, so any thread may call it.
+        A client masks every frame with a key of its own (section 5.3), and
+        extensions may remember. Reads no state, so any thread may call it.
 
         Raises:
             TypeError: data is neither str nor octets.
             ValueError: data holds a lone surrogate.
         """
-        if self._pool is not None:
+        if self.frame_kind is None:
             return None
         if isinstance(data, str):
             return encode_frame(TEXT, encode_text(data))
@@ -105,9 +184,24 @@ class HybiSending:
         queue.clear()
         return octets
 
-    def _queue_frame(self, opcode: int, payload: bytes) -> None:
+    def _begin(self, opcode: int, compress: bool | None) -> None:
+        self._opcode = opcode
+        self._head = Message(opcode, b"", compress=compress)
+        if self.pipeline is not None:
+            self._encoder = self.pipeline.outgoing_stream(self._head)
+
+    def _queue_message(self, opcode: int, payload: bytes, compress: bool | None) -> None:
+        if self.pipeline is None:
+            self._queue_frame(opcode, payload)
+            return
+        message = self.pipeline.outgoing(Message(opcode, payload, compress=compress))
+        self._queue_frame(message.opcode, message.data, rsv=_bits(message))
+
+    def _queue_frame(
+        self, opcode: int, payload: bytes, *, final: bool = True, rsv: int = 0
+    ) -> None:
         key = None if self._pool is None else self._pool.take()
-        self._queue.append(encode_frame(opcode, payload, mask_key=key))
+        self._queue.append(encode_frame(opcode, payload, final=final, rsv=rsv, mask_key=key))
 
     def _queue_control(self, opcode: int, payload: bytes) -> None:
         size = len(payload)
@@ -131,3 +225,7 @@ def _octets(data: bytes | bytearray | memoryview) -> bytes:
         return data.tobytes()
     allowed = "bytes, bytearray or memoryview"
     raise TypeError(f"data must be {allowed}, got {type(data).__name__}")
+
+
+def _bits(message: Message) -> int:
+    return message.rsv1 << 2 | message.rsv2 << 1 | message.rsv3

@@ -44,13 +44,16 @@ class Utf8Check:
         # The start of a character, 3 octets at most.
         self._pending = b""
 
-    def feed(self, piece: bytes, *, is_final: bool) -> None:
+    def feed(self, piece: bytes, *, is_final: bool) -> str:
         """Check the next octets of a text. RFC 6455 8.1.
 
         Args:
             piece: The octets, none at all included.
             is_final: True when the text ends with them; the next piece begins
                 another text.
+
+        Returns:
+            The characters that ended with them.
 
         Raises:
             ProtocolError: With code 1007; these octets show that the text is
@@ -59,7 +62,7 @@ class Utf8Check:
         octets = self._pending + piece if self._pending else piece
         try:
             # The codec keeps what may yet become a character, and refuses all else at once...
-            _, used = utf_8_decode(octets, "strict", is_final)
+            text, used = utf_8_decode(octets, "strict", is_final)
         except UnicodeDecodeError as error:
             raise _not_utf8(self._count + error.start, octets[error.start]) from None
         self._pending = octets[used:]
@@ -67,3 +70,4 @@ class Utf8Check:
         if b"\xed\xa0" <= self._pending < b"\xee":
             raise _not_utf8(self._count + used, self._pending[0])
         self._count = 0 if is_final else self._count + used
+        return text

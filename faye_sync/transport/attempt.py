@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from faye_sync.concurrency import THREADS, Concurrency, reentrant_lock
 from faye_sync.readiness import READ
@@ -72,6 +72,27 @@ class Attempt:
             for fd in armed:
                 self._poller.forget(fd)
         return ready
+
+    def ask(self, source: Any, name: str) -> Any:
+        """Call a function of the user's, which may take its time; or take a value as it is.
+
+        Args:
+            source: Either.
+            name: Of the option that it is, for errors.
+
+        Returns:
+            The value.
+
+        Raises:
+            TimeoutError: The deadline passed meanwhile.
+            CalledOff: So it was meanwhile.
+        """
+        if not callable(source):
+            return source
+        self.phase = f"waiting for the function that {name} is"
+        value = source()
+        self.check()
+        return value
 
     def run(self, name: str, job: Callable[[], T], place: Concurrency = THREADS) -> T:
         """Wait for a job that blocks, and is left to end by itself where that takes too long.

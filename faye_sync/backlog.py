@@ -1,0 +1,59 @@
+"""Messages that wait until the kernel takes them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from faye_sync.concurrency import reentrant_lock
+
+# A method of the driver's sending half with its arguments.
+Command = tuple[Callable[..., None], tuple[Any, ...]]
+
+
+class Backlog:
+    """Messages that wait for room, bounded in octets. Safe from any thread."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._entries: deque[tuple[Command, int]] = deque()
+        self._octets_lock = reentrant_lock()
+        self.octets = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    def put(self, command: Command, size: int, ahead: int) -> bool:
+        """Append a message of size octets, of which so many wait ahead of the others.
+
+        Returns:
+            False when full; one larger than the limit passes where none waits.
+        """
+        with self._octets_lock:
+            waiting = self.octets + ahead
+            if waiting and waiting + size > self._limit:
+                return False
+            self.octets += size
+            self._entries.append((command, size))
+            return True
+
+    def put_last(self, command: Command) -> bool:
+        """Append the close frame, which no limit keeps back; False when nothing waits."""
+        with self._octets_lock:
+            if self._entries:
+                self._entries.append((command, 0))
+            return bool(self._entries)
+
+    def take(self) -> tuple[Command, int]:
+        """Take the oldest; the caller knows that there is one."""
+        with self._octets_lock:
+            command, size = self._entries.popleft()
+            self.octets -= size
+            return command, size
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._octets_lock:
+            self._entries.clear()
+            self.octets = 0
