@@ -54,6 +54,9 @@ class Refusal:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+Check = Callable[[Mapping[str, Any]], "Refusal | None"]
+
+
 def is_websocket(environ: Mapping[str, Any]) -> bool:
     """Tell whether a request asks for a WebSocket at all; it may still be refused.
 
@@ -68,15 +71,19 @@ def is_websocket(environ: Mapping[str, Any]) -> bool:
     )
 
 
-def refusal(environ: Mapping[str, Any]) -> Refusal | None:
+def refusal(environ: Mapping[str, Any], checks: Collection[Check] | None = None) -> Refusal | None:
     """Judge a request, by its head alone (RFC 6455 4.2.1 and 4.4).
 
-    Origin and subprotocol are not judged here.
+    Origin, subprotocol and extensions are not judged here.
+
+    Args:
+        environ: The request.
+        checks: In what; None for all that RFC 6455 asks for.
 
     Returns:
         None when a WebSocket may be opened, else what is wrong first.
     """
-    for check in _CHECKS:
+    for check in _CHECKS if checks is None else checks:
         found = check(environ)
         if found is not None:
             return found
@@ -177,15 +184,15 @@ def _check_body(environ: Mapping[str, Any]) -> Refusal | None:
     return Refusal(400, f"A request for a WebSocket has no body, but this one has {what}.")
 
 
-_CHECKS: tuple[Callable[[Mapping[str, Any]], Refusal | None], ...] = (
+# What every version asks for.
+SHARED_CHECKS: tuple[Check, ...] = (
     _check_method,
     _check_upgrade,
     _check_connection,
     _check_http_version,
-    _check_version,
-    _check_key,
     _check_body,
 )
+_CHECKS = (*SHARED_CHECKS[:-1], _check_version, _check_key, _check_body)
 
 
 def choose_subprotocol(environ: Mapping[str, Any], supported: Collection[str]) -> str:
