@@ -5,8 +5,10 @@ repeat, so that no header makes reading it slow."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 
 from faye_sync.driver.extension import Params, Value
 from faye_sync.driver.handshake import shown
@@ -21,8 +23,10 @@ _PARAM = re.compile(
 )
 _COMMA = re.compile(r"[ \t]*,[ \t]*")
 _ESCAPE = re.compile(r"\\(.)")
-# So few digits that each number is exact, and none takes long.
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+# Signs of a number. A float of as many still differs from its neighbours by the last of them; what
+# is longer stays text, so that no number takes long.
+_LONGEST_NUMBER = 17
 _TEXT = re.compile(r"[\t -\x7e\x80-\xff]*")
 
 
@@ -34,7 +38,8 @@ def parse_extensions(value: str | None) -> list[tuple[str, Found]]:
 
     Returns:
         Names and parameters, in order. A parameter without a value is True, a
-        number is an int or a float, one that comes more than once a list.
+        number of at most 17 signs an int or a float, quoted or not, and one that
+        comes more than once a list.
 
     Raises:
         ValueError: It does not follow the grammar.
@@ -64,9 +69,7 @@ def _params(text: str, position: int) -> tuple[Found, int]:
     params: Found = {}
     while (found := _PARAM.match(text, position)) is not None:
         name, token, quoted = found.groups()
-        value = _value(
-            _ESCAPE.sub(r"\1", quoted) if token is None and quoted is not None else token
-        )
+        value = _value(token if quoted is None else _ESCAPE.sub(r"\1", quoted))
         if name not in params:
             params[name] = value
         elif isinstance(known := params[name], list):
@@ -80,7 +83,7 @@ def _params(text: str, position: int) -> tuple[Found, int]:
 def _value(text: str | None) -> Value:
     if text is None:
         return True
-    if not _NUMBER.fullmatch(text):
+    if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
         return text
     return float(text) if "." in text else int(text)
 
@@ -98,7 +101,8 @@ def serialize_params(name: str, params: Params) -> str:
             that comes more than once.
 
     Returns:
-        What parse_extensions() reads.
+        What parse_extensions() reads: the same, but for text that looks like a
+        number.
 
     Raises:
         ValueError: A name is no token, or a value cannot stand in a header.
@@ -119,13 +123,25 @@ def _checked_name(name: object) -> str:
 def _param(name: str, value: object) -> str:
     if value is True:
         return name
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        allowed = "True, a number or a str"
-        raise ValueError(f"extension parameter {name} must be {allowed}, got {value!r}")  # noqa: TRY004  # as for all that cannot be written
-    text = str(value)
+    text = _text_of(name, value)
     if _NAME.fullmatch(text):
         return f"{name}={text}"
     if not _TEXT.fullmatch(text):
-        raise ValueError(f"extension parameter {name} cannot stand in a header: {shown(text)}")
+        raise ValueError(
+            f"extension parameter {name} must be latin-1 without control characters, got "
+            f"{shown(text)}"
+        )
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'{name}="{escaped}"'
+
+
+def _text_of(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return format(value, "d")
+    if isinstance(value, float) and math.isfinite(value):
+        # Without an exponent, which the grammar does not know.
+        return format(Decimal(float.__repr__(value)), "f")
+    allowed = "True, a finite number or a str"
+    raise ValueError(f"extension parameter {name} must be {allowed}, got {value!r}")
