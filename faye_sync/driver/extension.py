@@ -133,6 +133,7 @@ class Session:
         """Give up what the session holds, after the last message of either way."""
 
 
+# Within Extension, Session is the attribute.
 _Session = Session
 
 
@@ -153,6 +154,7 @@ class Extension:
     rsv2: bool = False
     rsv3: bool = False
 
+    # The base class of sessions, for those who have imported only this one.
     Session = Session
 
     def create_client_session(self, options: Mapping[str, Any]) -> _Session | None:

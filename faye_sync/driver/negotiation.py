@@ -40,7 +40,7 @@ def check_extensions(extensions: Iterable[Any] | None) -> tuple[Any, ...]:
             "extensions must be a list of extensions, such as [PerMessageDeflate()], got "
             f"{shown(extensions)}"
         )
-    found = tuple(one() if isinstance(one, type) else one for one in extensions)
+    found = tuple(map(_made, extensions))
     for extension in found:
         _check(extension)
     name, count = max(
@@ -49,6 +49,24 @@ def check_extensions(extensions: Iterable[Any] | None) -> tuple[Any, ...]:
     if count > 1:
         raise ConfigurationError(f"extension {name} comes {count} times")
     return found
+
+
+def _made(extension: Any) -> Any:
+    """Make an extension of its class."""
+    if isinstance(extension, str | bytes):
+        raise ConfigurationError(
+            f"an extension is an object, such as PerMessageDeflate(), not a name: {shown(extension)}"
+        )
+    if not isinstance(extension, type):
+        return extension
+    try:
+        return extension()
+    except TypeError as error:
+        name = extension.__name__
+        raise ConfigurationError(
+            f"extension {name} cannot be made without arguments: give {name}(...) in place of the "
+            f"class ({error})"
+        ) from error
 
 
 def _check(extension: Any) -> None:
@@ -107,6 +125,7 @@ def respond(
             agreed.append((extension, session))
             answers.append(serialize_params(extension.name, session.generate_response()))
     except BaseException:
+        # What the sessions may raise now would only hide the first error.
         close_all(agreed)
         raise
     return ", ".join(answers), Pipeline(agreed, options["max_length"]) if agreed else None
@@ -129,21 +148,21 @@ class Offered:
             options: For the extensions: max_length.
         """
         self._max_length = options["max_length"]
+        # All that have not been agreed on; not each of them makes an offer.
         self._waiting: dict[str, tuple[Any, Any]] = {}
+        self._names: set[str] = set()
         offers: list[str] = []
         try:
             for extension in extensions:
-                session = extension.create_client_session(options)
-                if session is not None:
-                    self._waiting[extension.name] = (extension, session)
-                    offers += _offers(extension.name, session)
+                offers += self._offer(extension, options)
         except BaseException:
+            # What the sessions may raise now would only hide the first error.
             self.withdraw()
             raise
         self.value = ", ".join(offers)
 
     def activate(self, header: str | None) -> Pipeline | None:
-        """Take the server's answer.
+        """Take the server's answer. Sessions that are not in it end.
 
         Args:
             header: The answer; None or an empty string agrees on nothing.
@@ -158,20 +177,39 @@ class Offered:
         try:
             for name, params in parse_extensions(header):
                 agreed.append(self._agree(name, params, agreed))
+            self._end_unanswered()
         except BaseException:
+            # As above.
             close_all(agreed)
-            raise
-        finally:
             self.withdraw()
+            raise
         return Pipeline(agreed, self._max_length) if agreed else None
 
-    def withdraw(self) -> None:
-        """End the sessions that no answer came for."""
+    def withdraw(self) -> list[Exception]:
+        """End the sessions that no answer came for, once; returns what they raised."""
         waiting, self._waiting = self._waiting, {}
-        close_all(waiting.values())
+        return close_all(waiting.values())
+
+    def _end_unanswered(self) -> None:
+        for error in self.withdraw():
+            raise error
+
+    def _offer(self, extension: Any, options: Mapping[str, Any]) -> list[str]:
+        session = extension.create_client_session(options)
+        if session is None:
+            return []
+        name = extension.name
+        self._waiting[name] = (extension, session)
+        offer = session.generate_offer()
+        if offer is None:
+            return []
+        several = [offer] if isinstance(offer, Mapping) else list(offer)
+        if several:
+            self._names.add(name)
+        return [serialize_params(name, params) for params in several]
 
     def _agree(self, name: str, params: Params, agreed: list[tuple[Any, Any]]) -> tuple[Any, Any]:
-        if name not in self._waiting:
+        if name not in self._names or name not in self._waiting:
             known = "a second time" if any(one.name == name for one, _ in agreed) else "unasked"
             raise ValueError(f"the server answered extension {shown(name)} {known}")
         extension, session = self._waiting[name]
@@ -185,11 +223,3 @@ class Offered:
             found = shown(serialize_params(name, params))
             raise ValueError(f"the server answered with unacceptable parameters: {found}")
         return self._waiting.pop(name)
-
-
-def _offers(name: str, session: Any) -> list[str]:
-    offer = session.generate_offer()
-    if offer is None:
-        return []
-    several = [offer] if isinstance(offer, Mapping) else offer
-    return [serialize_params(name, params) for params in several]

@@ -1,16 +1,19 @@
 """The extensions that a connection agreed on, and how messages pass through them.
 
 On the way out in the order of the answer, on the way in reverse. The two ways
-share nothing that changes, so each may have a thread of its own."""
+share nothing that changes, so each may have a thread of its own. What a session
+raises or returns is an extension's, and so may be wrong. RFC 6455 9."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NoReturn, TypeVar
 
 from faye_sync.driver.extension import Decoder, Encoder, Message
+from faye_sync.driver.frames import BINARY, RECEIVABLE_CODES, TEXT
 from faye_sync.errors import MessageTooBig, ProtocolError
 
+T = TypeVar("T")
 Agreed = tuple[Any, Any]
 
 
@@ -26,21 +29,29 @@ def close_all(agreed: Iterable[Agreed]) -> list[Exception]:
 
 
 class Pipeline:
-    """The sessions of one connection. One thread at a time for each of the two ways."""
+    """The sessions of one connection. One thread at a time for each of the two ways.
+
+    Attributes:
+        names: Of the extensions, in the order of the answer.
+        rsv: The reserved bits that they own, RSV1 being 4.
+        shows_all: True when a session wants incoming messages without such a bit too.
+    """
 
     def __init__(self, agreed: Sequence[Agreed], max_length: int) -> None:
         """Join what was agreed on.
 
         Args:
-            agreed: Extensions and their sessions, in the order of the answer.
+            agreed: Extensions and their sessions, in the order of the answer;
+                no two of them own one reserved bit.
             max_length: Octets that an incoming message may have.
         """
         self._agreed = tuple(agreed)
         self._max_length = max_length
-        self._bits = {extension.name: bits_of(extension) for extension, _ in agreed}
-        self._broken_incoming: ProtocolError | None = None
-        self._broken_outgoing: ProtocolError | None = None
-        self.names = tuple(extension.name for extension, _ in agreed)
+        self._bits = {extension.name: _bits_of(extension) for extension, _ in agreed}
+        self._way_in = _Way(is_mended=False)
+        self._way_out = _Way(is_mended=True)
+        self._is_closed = False
+        self.names = tuple(self._bits)
         self.rsv = sum(self._bits.values())
         self.shows_all = not all(getattr(session, "only_marked", False) for _, session in agreed)
 
@@ -55,17 +66,13 @@ class Pipeline:
 
         Raises:
             ProtocolError: One of them failed: with the code that it gave, else
-                1010. From then on every message fails.
+                1010. From then on every incoming message fails.
         """
-        if self._broken_incoming is not None:
-            raise self._broken_incoming
+        self._way_in.check()
         for extension, session in reversed(self._agreed):
-            if not self._concerns(extension, session, message):
-                continue
-            try:
-                message = session.process_incoming_message(message)
-            except Exception as error:
-                raise self.fail_incoming(extension, error) from _cause(error)
+            if self._concerns(extension, session, message):
+                process = session.process_incoming_message
+                message = self._way_in.call(extension, _passed, process, message)
         return message
 
     def outgoing(self, message: Message) -> Message:
@@ -78,15 +85,12 @@ class Pipeline:
             What the sessions made of it, the first one of the answer first.
 
         Raises:
-            ProtocolError: As for incoming().
+            ProtocolError: As for incoming(), of outgoing messages.
         """
-        if self._broken_outgoing is not None:
-            raise self._broken_outgoing
+        self._way_out.check()
         for extension, session in self._agreed:
-            try:
-                message = session.process_outgoing_message(message)
-            except Exception as error:
-                raise self.fail_outgoing(extension, error) from _cause(error)
+            process = session.process_outgoing_message
+            message = self._way_out.call(extension, _packed, process, message, self.rsv)
         return message
 
     def incoming_stream(self, head: Message) -> Decoder:
@@ -99,15 +103,19 @@ class Pipeline:
             What takes the pieces. Where a session wants whole messages, or
             several are concerned, it holds them until the last one came, at
             most max_length octets.
+
+        Raises:
+            ProtocolError: As for incoming(); by the decoder too.
         """
+        self._way_in.check()
         concerned = [one for one in self._agreed if self._concerns(*one, head)]
         if not concerned:
             return _Passing()
         if len(concerned) == 1:
             extension, session = concerned[0]
-            decoder = _ability(session, "incoming_stream", head)
+            decoder = self._way_in.call(extension, _ability, session, "incoming_stream", head)
             if decoder is not None:
-                return _Guarded(self, extension, decoder)
+                return _Unpacking(self._way_in, extension, decoder)
         return _Gathering(self, head, self._max_length)
 
     def outgoing_stream(self, head: Message) -> Encoder:
@@ -121,12 +129,17 @@ class Pipeline:
         Returns:
             What takes the parts. Where the session wants whole messages, or
             there are several, it holds them until the last one came.
+
+        Raises:
+            ProtocolError: As for outgoing(); by the encoder too.
         """
-        if len(self._agreed) == 1 and self._broken_outgoing is None:
+        self._way_out.check()
+        if len(self._agreed) == 1:
             extension, session = self._agreed[0]
-            encoder = _ability(session, "outgoing_stream", head)
+            encoder = self._way_out.call(extension, _ability, session, "outgoing_stream", head)
             if encoder is not None:
-                return _Packing(self, extension, encoder)
+                self._way_out.call(extension, _check_head, head, self.rsv)
+                return _Packing(self._way_out, extension, encoder)
         return _Collecting(self, head)
 
     def outgoing_lost(self) -> bool:
@@ -135,35 +148,85 @@ class Pipeline:
         Returns:
             False when a session cannot go on after that, or does not say.
         """
-        answers = [_ability(session, "outgoing_lost") for _, session in self._agreed]
+        try:
+            # Each of them is to know, whatever the others say.
+            answers = [
+                self._way_out.call(extension, _ability, session, "outgoing_lost")
+                for extension, session in self._agreed
+            ]
+        except ProtocolError:
+            # Now or before: either way no later message leaves.
+            return True
         return all(answers)
 
     def close(self) -> list[Exception]:
-        """Close every session, once; returns what they raised."""
-        agreed, self._agreed = self._agreed, ()
-        return close_all(agreed)
+        """Close every session, once; returns what they raised.
 
-    def fail_incoming(self, extension: Any, error: Exception) -> ProtocolError:
-        """Note that a session failed on the way in; returns what is to be raised."""
-        self._broken_incoming = _failure(extension, error)
-        return self._broken_incoming
-
-    def fail_outgoing(self, extension: Any, error: Exception) -> ProtocolError:
-        """Note that a session failed on the way out; returns what is to be raised."""
-        self._broken_outgoing = _failure(extension, error)
-        return self._broken_outgoing
+        No incoming message may follow; what is sent nevertheless goes nowhere.
+        """
+        if self._is_closed:
+            return []
+        self._is_closed = True
+        self._way_in.shut("a message came after its extensions had ended")
+        return close_all(self._agreed)
 
     def _concerns(self, extension: Any, session: Any, message: Message) -> bool:
         """Whether an incoming message is to pass through a session."""
-        if not getattr(session, "only_marked", False):
-            return True
-        marks = message.rsv1 << 2 | message.rsv2 << 1 | message.rsv3
-        return bool(marks & self._bits[extension.name])
+        return not getattr(session, "only_marked", False) or bool(
+            _bits_of(message) & self._bits[extension.name]
+        )
 
 
-def bits_of(extension: Any) -> int:
-    """Return the reserved bits that an extension owns, RSV1 being 4."""
-    return int(extension.rsv1 << 2 | extension.rsv2 << 1 | extension.rsv3)
+class _Way:
+    """Calls the sessions in one direction, until one of them fails."""
+
+    __slots__ = ("_failure", "_is_mended")
+
+    def __init__(self, *, is_mended: bool) -> None:
+        """Begin.
+
+        Args:
+            is_mended: Whether somebody takes care of a message that an interrupt
+                left half done: on the way out it is lost, and the sessions are
+                told so.
+        """
+        self._is_mended = is_mended
+        # Text and code, because an exception would keep the message alive.
+        self._failure: tuple[str, int] | None = None
+
+    def check(self) -> None:
+        """Refuse every message after one that failed: its like depend on it."""
+        if self._failure is not None:
+            raise ProtocolError(*self._failure)
+
+    def shut(self, text: str) -> None:
+        """Refuse every message from now on."""
+        self._failure = self._failure or (text, 1011)
+
+    def call(self, extension: Any, function: Callable[..., T], *arguments: Any) -> T:
+        """Call what may fail, and is then the extension's fault."""
+        self.check()
+        try:
+            return function(*arguments)
+        except Exception as error:
+            self._fail(extension, error)
+        except BaseException as error:
+            if not self._is_mended:
+                self.shut(f"{extension.name}: interrupted by {type(error).__name__}")
+            raise
+
+    def _fail(self, extension: Any, error: Exception) -> NoReturn:
+        if isinstance(error, ProtocolError) and error.code in RECEIVABLE_CODES:
+            self._failure = (str(error), error.code)
+            raise error
+        text = f"{extension.name}: {str(error) or type(error).__name__}"
+        self._failure = (text, 1010)
+        raise ProtocolError(*self._failure) from error
+
+
+def _bits_of(owner: Any) -> int:
+    """Return the reserved bits of an extension or a message, RSV1 being 4."""
+    return owner.rsv1 << 2 | owner.rsv2 << 1 | owner.rsv3  # type: ignore[no-any-return]
 
 
 def _ability(session: Any, method: str, *arguments: Any) -> Any:
@@ -172,15 +235,40 @@ def _ability(session: Any, method: str, *arguments: Any) -> Any:
     return None if found is None else found(*arguments)
 
 
-def _failure(extension: Any, error: Exception) -> ProtocolError:
-    if isinstance(error, ProtocolError):
-        return error
-    return ProtocolError(f"{extension.name}: {error}", 1010)
+def _passed(process: Callable[[Message], Any], message: Message) -> Message:
+    """Have a session process a message."""
+    made = process(message)
+    if not isinstance(made, Message):
+        raise TypeError(f"{_name_of(process)} must return a Message, got {made!r}")
+    made.data = _octets(made.data, _name_of(process))
+    return made
 
 
-def _cause(error: Exception) -> Exception | None:
-    """Return what a failure is to name as its cause: an extension's own needs none."""
-    return None if isinstance(error, ProtocolError) else error
+def _packed(process: Callable[[Message], Any], message: Message, rsv: int) -> Message:
+    """Have a session process a message for the wire."""
+    made = _passed(process, message)
+    _check_head(made, rsv)
+    return made
+
+
+def _check_head(head: Message, rsv: int) -> None:
+    """Refuse what the peer would refuse, and could not say why."""
+    if head.opcode not in (TEXT, BINARY):
+        raise ValueError(f"opcode of a message must be 1 or 2, got {head.opcode!r}")
+    if _bits_of(head) & ~rsv:
+        raise ValueError("a reserved bit is set that no extension of this connection owns")
+
+
+def _octets(data: Any, name: str) -> bytes:
+    if isinstance(data, bytes):
+        return data
+    if isinstance(data, bytearray | memoryview):
+        return bytes(data)
+    raise TypeError(f"{name} must make octets, got {type(data).__name__}")
+
+
+def _name_of(function: Any) -> str:
+    return f"{getattr(function, '__name__', 'a session')}()"
 
 
 class _Passing:
@@ -191,19 +279,19 @@ class _Passing:
         yield piece
 
 
-class _Guarded:
-    """A session's own decoder, whose failure is the extension's."""
+class _Unpacking:
+    """A session's own decoder."""
 
-    def __init__(self, pipeline: Pipeline, extension: Any, decoder: Decoder) -> None:
-        self._pipeline = pipeline
+    def __init__(self, way: _Way, extension: Any, decoder: Decoder) -> None:
+        self._way = way
         self._extension = extension
         self._decoder = decoder
 
     def feed(self, piece: bytes, *, is_final: bool) -> Iterator[bytes]:
-        try:
-            yield from self._decoder.feed(piece, is_final=is_final)
-        except Exception as error:
-            raise self._pipeline.fail_incoming(self._extension, error) from _cause(error)
+        call, extension = self._way.call, self._extension
+        pieces = call(extension, lambda: self._decoder.feed(piece, is_final=is_final))
+        while (plain := call(extension, next, pieces, None)) is not None:
+            yield call(extension, _octets, plain, "feed()")
 
 
 class _Gathering:
@@ -216,33 +304,28 @@ class _Gathering:
         self._data = bytearray()
 
     def feed(self, piece: bytes, *, is_final: bool) -> Iterator[bytes]:
+        size = len(self._data) + len(piece)
+        if size > self._max_length:
+            raise MessageTooBig(size, self._max_length)
         self._data += piece
-        if len(self._data) > self._max_length:
-            raise MessageTooBig(len(self._data), self._max_length)
         if is_final:
             self._head.data = bytes(self._data)
             yield self._pipeline.incoming(self._head).data
 
 
 class _Packing:
-    """A session's own encoder, whose failure is the extension's."""
+    """A session's own encoder."""
 
-    def __init__(self, pipeline: Pipeline, extension: Any, encoder: Encoder) -> None:
-        self._pipeline = pipeline
+    def __init__(self, way: _Way, extension: Any, encoder: Encoder) -> None:
+        self._way = way
         self._extension = extension
         self._encoder = encoder
 
     def feed(self, piece: bytes) -> bytes:
-        try:
-            return self._encoder.feed(piece)
-        except Exception as error:
-            raise self._pipeline.fail_outgoing(self._extension, error) from _cause(error)
+        return self._way.call(self._extension, lambda: _octets(self._encoder.feed(piece), "feed()"))
 
     def finish(self) -> bytes:
-        try:
-            return self._encoder.finish()
-        except Exception as error:
-            raise self._pipeline.fail_outgoing(self._extension, error) from _cause(error)
+        return self._way.call(self._extension, lambda: _octets(self._encoder.finish(), "finish()"))
 
 
 class _Collecting:
@@ -259,8 +342,7 @@ class _Collecting:
 
     def finish(self) -> bytes:
         head = self._head
-        packed = self._pipeline.outgoing(
-            Message(head.opcode, b"".join(self._parts), compress=head.compress)
-        )
+        whole = Message(head.opcode, b"".join(self._parts), compress=head.compress)
+        packed = self._pipeline.outgoing(whole)
         head.rsv1, head.rsv2, head.rsv3 = packed.rsv1, packed.rsv2, packed.rsv3
         return packed.data
