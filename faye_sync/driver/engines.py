@@ -87,6 +87,11 @@ _LIKED_FIRST = (
 )
 
 
+# An empty final block (RFC 1951 3.2.3), and an octet behind it.
+_FINAL_BLOCK = b"\3\0"
+_NEXT = b"\7"
+
+
 def _installed() -> Iterator[Engine]:
     for path, traits in _LIKED_FIRST:
         try:
@@ -94,7 +99,18 @@ def _installed() -> Iterator[Engine]:
         except ImportError:
             # Of the extra named speed; zlib does the same, slower.
             continue
-        yield Engine(*traits, module)
+        if _reads_on(module):
+            yield Engine(*traits, module)
+
+
+def _reads_on(module: Any) -> bool:
+    """Tell whether it hands back what stands behind a final block.
+
+    isal before 1.9 and zlib-ng before 1.0 lose the last octets of it, and with
+    them the beginning of a peer's next block."""
+    decompressor = module.decompressobj(-_LEAST_BITS)
+    decompressor.decompress(_FINAL_BLOCK + _NEXT)
+    return bool(decompressor.unused_data == _NEXT)
 
 
 @cache
@@ -102,7 +118,7 @@ def available() -> tuple[Engine, ...]:
     """Find the engines of this process, once. Safe from any thread.
 
     Returns:
-        The fastest first; zlib is always the last.
+        The fastest first; zlib is always the last. Not those that are too old.
     """
     return (*_installed(), ZLIB)
 

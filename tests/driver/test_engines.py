@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import pytest
 
 from faye_sync.driver.engines import ZLIB, available, choose
 from tests.support.deflating import EACH_ENGINE, ENGINES, rows
 from tests.support.inflating import Inflating
-from tests.support.servers import ROOT
 
+ROOT = Path(__file__).parents[2]
 ISAL, ZLIB_NG = ENGINES.get("isal"), ENGINES.get("zlib-ng")
 EVERY = [engine for engine in (ISAL, ZLIB_NG, ZLIB) if engine]
 needs_both = pytest.mark.skipif(len(EVERY) < 3, reason="isal or zlib-ng is not installed")
@@ -76,6 +78,35 @@ def test_what_cannot_be_imported_is_done_without(missing, found):
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == str(found)
+
+
+def test_an_engine_that_loses_what_follows_a_final_block_is_not_taken(tmp_path):
+    # As isal does before 1.9: a module in its place that is zlib but for that.
+    (tmp_path / "isal").mkdir()
+    (tmp_path / "isal" / "__init__.py").touch()
+    (tmp_path / "isal" / "isal_zlib.py").write_text(
+        "import zlib\n"
+        "class decompressobj:\n"
+        "    unused_data = b''\n"
+        "    def __init__(self, bits):\n"
+        "        self.decompress = zlib.decompressobj(bits).decompress\n"
+    )
+    program = (
+        "from faye_sync.driver.engines import available\n"
+        "import isal.isal_zlib\n"
+        "print(isal.isal_zlib.__file__, [engine.name for engine in available()])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    path, _, names = done.stdout.strip().partition(" ")
+    assert path == str(tmp_path / "isal" / "isal_zlib.py")
+    assert "'isal'" not in names
 
 
 def test_engines_are_looked_for_once_and_zlib_is_the_last():
