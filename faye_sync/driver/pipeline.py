@@ -15,6 +15,9 @@ from faye_sync.errors import MessageTooBig, ProtocolError
 
 T = TypeVar("T")
 Agreed = tuple[Any, Any]
+"""An extension and its session."""
+
+_OPCODES = frozenset((TEXT, BINARY))
 
 
 def close_all(agreed: Iterable[Agreed]) -> list[Exception]:
@@ -47,13 +50,15 @@ class Pipeline:
         """
         self._agreed = tuple(agreed)
         self._max_length = max_length
-        self._bits = {extension.name: _bits_of(extension) for extension, _ in agreed}
+        # In the order of the way in, each with the reserved bits of which a message needs one to
+        # concern it.
+        self._wanting = [(*one, _wanted_bits(*one)) for one in reversed(agreed)]
         self._way_in = _Way(is_mended=False)
         self._way_out = _Way(is_mended=True)
         self._is_closed = False
-        self.names = tuple(self._bits)
-        self.rsv = sum(self._bits.values())
-        self.shows_all = not all(getattr(session, "only_marked", False) for _, session in agreed)
+        self.names = tuple(extension.name for extension, _ in agreed)
+        self.rsv = sum(_bits_of(extension) for extension, _ in agreed)
+        self.shows_all = any(wanted is None for *_, wanted in self._wanting)
 
     def incoming(self, message: Message) -> Message:
         """Undo what the peer's extensions did to a message.
@@ -69,8 +74,8 @@ class Pipeline:
                 1010. From then on every incoming message fails.
         """
         self._way_in.check()
-        for extension, session in reversed(self._agreed):
-            if self._concerns(extension, session, message):
+        for extension, session, wanted in self._wanting:
+            if wanted is None or wanted & _bits_of(message):
                 process = session.process_incoming_message
                 message = self._way_in.call(extension, _passed, process, message)
         return message
@@ -108,11 +113,12 @@ class Pipeline:
             ProtocolError: As for incoming(); by the decoder too.
         """
         self._way_in.check()
-        concerned = [one for one in self._agreed if self._concerns(*one, head)]
+        bits = _bits_of(head)
+        concerned = [one for one in self._wanting if one[-1] is None or one[-1] & bits]
         if not concerned:
             return _Passing()
         if len(concerned) == 1:
-            extension, session = concerned[0]
+            extension, session, _ = concerned[0]
             decoder = self._way_in.call(extension, _ability, session, "incoming_stream", head)
             if decoder is not None:
                 return _Unpacking(self._way_in, extension, decoder)
@@ -170,12 +176,6 @@ class Pipeline:
         self._way_in.shut("a message came after its extensions had ended")
         return close_all(self._agreed)
 
-    def _concerns(self, extension: Any, session: Any, message: Message) -> bool:
-        """Whether an incoming message is to pass through a session."""
-        return not getattr(session, "only_marked", False) or bool(
-            _bits_of(message) & self._bits[extension.name]
-        )
-
 
 class _Way:
     """Calls the sessions in one direction, until one of them fails."""
@@ -205,7 +205,8 @@ class _Way:
 
     def call(self, extension: Any, function: Callable[..., T], *arguments: Any) -> T:
         """Call what may fail, and is then the extension's fault."""
-        self.check()
+        if self._failure is not None:
+            self.check()
         try:
             return function(*arguments)
         except Exception as error:
@@ -229,6 +230,11 @@ def _bits_of(owner: Any) -> int:
     return owner.rsv1 << 2 | owner.rsv2 << 1 | owner.rsv3  # type: ignore[no-any-return]
 
 
+def _wanted_bits(extension: Any, session: Any) -> int | None:
+    """Return which reserved bits mark what a session wants to see; None when it wants all."""
+    return _bits_of(extension) if getattr(session, "only_marked", False) else None
+
+
 def _ability(session: Any, method: str, *arguments: Any) -> Any:
     """Call what a session may have or not; None when it has not."""
     found = getattr(session, method, None)
@@ -239,8 +245,9 @@ def _passed(process: Callable[[Message], Any], message: Message) -> Message:
     """Have a session process a message."""
     made = process(message)
     if not isinstance(made, Message):
-        raise TypeError(f"{_name_of(process)} must return a Message, got {made!r}")
-    made.data = _octets(made.data, _name_of(process))
+        raise TypeError(f"{_name_of(process)}() must return a Message, got {made!r}")
+    if type(made.data) is not bytes:
+        made.data = _octets(made.data, _name_of(process))
     return made
 
 
@@ -253,22 +260,22 @@ def _packed(process: Callable[[Message], Any], message: Message, rsv: int) -> Me
 
 def _check_head(head: Message, rsv: int) -> None:
     """Refuse what the peer would refuse, and could not say why."""
-    if head.opcode not in (TEXT, BINARY):
+    if head.opcode not in _OPCODES:
         raise ValueError(f"opcode of a message must be 1 or 2, got {head.opcode!r}")
     if _bits_of(head) & ~rsv:
         raise ValueError("a reserved bit is set that no extension of this connection owns")
 
 
-def _octets(data: Any, name: str) -> bytes:
+def _octets(data: Any, maker: str) -> bytes:
     if isinstance(data, bytes):
         return data
     if isinstance(data, bytearray | memoryview):
         return bytes(data)
-    raise TypeError(f"{name} must make octets, got {type(data).__name__}")
+    raise TypeError(f"{maker}() must make octets, got {type(data).__name__}")
 
 
 def _name_of(function: Any) -> str:
-    return f"{getattr(function, '__name__', 'a session')}()"
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 class _Passing:
@@ -291,7 +298,7 @@ class _Unpacking:
         call, extension = self._way.call, self._extension
         pieces = call(extension, lambda: self._decoder.feed(piece, is_final=is_final))
         while (plain := call(extension, next, pieces, None)) is not None:
-            yield call(extension, _octets, plain, "feed()")
+            yield call(extension, _octets, plain, "feed")
 
 
 class _Gathering:
@@ -322,10 +329,10 @@ class _Packing:
         self._encoder = encoder
 
     def feed(self, piece: bytes) -> bytes:
-        return self._way.call(self._extension, lambda: _octets(self._encoder.feed(piece), "feed()"))
+        return self._way.call(self._extension, lambda: _octets(self._encoder.feed(piece), "feed"))
 
     def finish(self) -> bytes:
-        return self._way.call(self._extension, lambda: _octets(self._encoder.finish(), "finish()"))
+        return self._way.call(self._extension, lambda: _octets(self._encoder.finish(), "finish"))
 
 
 class _Collecting:
