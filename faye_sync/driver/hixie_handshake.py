@@ -45,7 +45,9 @@ def refusal_76(environ: Mapping[str, Any]) -> Refusal | None:
 def _check_keys(environ: Mapping[str, Any]) -> Refusal | None:
     for name in _KEYS:
         key = _key(environ, name)
-        fault = "is missing" if key is None else _fault_of(key)
+        if key is None:
+            return Refusal(400, f"{name} is missing: hixie-76 has two keys.")
+        fault = _fault_of(key)
         if fault is not None:
             return Refusal(400, f"{name} {fault}: it is {shown(key)}.")
     return None
@@ -110,10 +112,19 @@ def _head(
     url: str,
     headers: Iterable[tuple[str, str]],
 ) -> bytes:
+    told = (("Origin", environ.get("HTTP_ORIGIN")), ("Location", _uri_of(url)))
     fields = [("Upgrade", "WebSocket"), ("Connection", "Upgrade")]
-    origin = environ.get("HTTP_ORIGIN")
-    if origin is not None and is_field_value(origin):
-        fields.append((f"{prefix}Origin", origin))
-    fields.append((f"{prefix}Location", iri_to_uri(url)))
+    for name, value in told:
+        # A request without either is answered without it, and so is one that made no sense.
+        if value is not None and is_field_value(value):
+            fields.append((prefix + name, value))
     lines = [f"{name}: {value}\r\n" for name, value in (*fields, *headers)]
     return f"HTTP/1.1 101 {reason}\r\n{''.join(lines)}\r\n".encode("latin-1")
+
+
+def _uri_of(url: str) -> str | None:
+    """Write a URL in ASCII; None where its host is no name or address."""
+    try:
+        return iri_to_uri(url)
+    except ValueError:
+        return None

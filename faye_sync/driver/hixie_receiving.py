@@ -103,9 +103,9 @@ class HixieReceiving:
     def _take_text(self, data: bytes, position: int) -> int:
         end = data.find(_END, position)
         stop = len(data) if end < 0 else end
-        size = len(self._gathered) + stop - position
-        if size > self._max_length:
-            raise MessageTooBig(size, self._max_length)
+        if len(self._gathered) + stop - position > self._max_length:
+            # Of the octet that is too many: what came behind it depends on how the octets are cut.
+            raise MessageTooBig(self._max_length + 1, self._max_length)
         self._gathered += data[position:stop]
         if end >= 0:
             text, self._gathered = self._gathered.decode("utf-8", "replace"), bytearray()
