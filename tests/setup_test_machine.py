@@ -159,17 +159,29 @@ def apt_get(*arguments: str, log: Path, timeout: float = 420) -> None:
 # --- the rest -----------------------------------------------------------------------------------------
 
 
-def ws(cache: Path) -> None:
-    """The npm package ws, in the version that package.json names."""
+def npm(cache: Path) -> None:
+    """The packages of package.json, in the versions that it names."""
     need(shutil.which("node") and shutil.which("npm"), "no node and npm on the path")
-    wanted = json.loads((ROOT / "package.json").read_text())["devDependencies"]["ws"]
-    if installed_ws() != wanted:
-        run("npm", "ci", "--ignore-scripts", log=cache / "ws.log", timeout=180)
-    need(installed_ws() == wanted, f"npm left version {installed_ws()}, wanted {wanted}")
+    if wrong_packages():
+        run("npm", "ci", "--ignore-scripts", log=cache / "npm.log", timeout=180)
+    wrong = wrong_packages()
+    need(not wrong, f"npm left {', '.join(wrong)}")
 
 
-def installed_ws() -> str | None:
-    manifest = ROOT / "node_modules" / "ws" / "package.json"
+def wrong_packages() -> list[str]:
+    """Tell which packages are not there as package.json wants them."""
+    wanted = json.loads((ROOT / "package.json").read_text())["devDependencies"]
+    # One that stands there under another name is "npm:name@version".
+    versions = {name: version.rpartition("@")[2] for name, version in wanted.items()}
+    return [
+        f"{name} {installed_version(name)}, not {version}"
+        for name, version in versions.items()
+        if installed_version(name) != version
+    ]
+
+
+def installed_version(name: str) -> str | None:
+    manifest = ROOT / "node_modules" / name / "package.json"
     return json.loads(manifest.read_text())["version"] if manifest.exists() else None
 
 
@@ -184,7 +196,7 @@ def autobahn(cache: Path) -> None:
 PARTS: dict[str, Callable[[Path], None]] = {
     **{name: partial(debian, name) for name in DEBIAN},
     "bjoern": bjoern,
-    "ws": ws,
+    "npm": npm,
     "autobahn": autobahn,
 }
 
