@@ -56,7 +56,7 @@ TERMS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve("gunicorn-gthread", APP, tmp_path_factory.mktemp("deflate")) as server:
+    with serve("werkzeug", APP, tmp_path_factory.mktemp("deflate")) as server:
         yield server
 
 
