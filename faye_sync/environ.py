@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from werkzeug.exceptions import SecurityError
+from werkzeug.wsgi import get_current_url
+
 
 def environ_of(environ: Any) -> Mapping[str, Any]:
     """Return the WSGI environ of a request object, or the environ itself.
@@ -51,3 +54,21 @@ def _scope_of(thing: Any) -> Mapping[str, Any] | None:
 def _hint(thing: Any) -> str:
     # Falcon's request has its environ under another name.
     return "; pass its env" if isinstance(getattr(thing, "env", None), Mapping) else ""
+
+
+def url_of(environ: Mapping[str, Any]) -> str:
+    """Return the URL that a client asked for, with ws or wss. Safe from any thread.
+
+    Raises:
+        ValueError: The Host header is no host; or, by the version of werkzeug,
+            its SecurityError.
+    """
+    return f"ws{get_current_url(dict(environ)).removeprefix('http')}"
+
+
+def url_if_valid(environ: Mapping[str, Any]) -> str:
+    """Return url_of(), or an empty string where the Host header is no host."""
+    try:
+        return url_of(environ)
+    except (ValueError, SecurityError):
+        return ""

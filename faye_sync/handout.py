@@ -110,13 +110,14 @@ class Handout:
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
-        self._inbox = owner.incoming.inbox
         # Messages that wait are dropped too.
         self.drops_messages = False
         # The last message that was begun to be taken bit by bit.
         self._chunks: Chunks | None = None
         # Pieces of one whose stream nobody came for.
         self._gathered = bytearray()
+        # The owner has had all there was.
+        self._is_done = False
         # Only the first call does something: when there is no more message, or, at the latest, the
         # connection is forgotten.
         self._close_sessions: Callable[[], object] = list
@@ -151,7 +152,7 @@ class Handout:
             The event, a CloseEvent being the last there is; None at the
             deadline, or when woken.
         """
-        owner, inbox = self._owner, self._inbox
+        owner, inbox = self._owner, self._owner.incoming.inbox
         owner.take_over()
         while True:
             while inbox:
@@ -164,7 +165,8 @@ class Handout:
                 if taken is not None:
                     return taken
             if owner.final is not None:
-                self.end_sessions()
+                self._is_done = True
+                self.end_sessions(is_left=False)
                 return owner.final
             # Anew each time: a message that trickles in must not put the deadline off.
             timeout = seconds_left(deadline)
@@ -189,17 +191,28 @@ class Handout:
         error.__traceback__ = None
         failure = ErrorEvent(str(error), error)
         self._owner.fail_with(failure)
-        self._inbox.appendleft(failure)
+        self._owner.incoming.inbox.appendleft(failure)
 
-    def end_sessions(self) -> None:
-        """End what extensions hold, once no message can leave or come any more."""
-        is_over = self._owner.fileno() < 0
-        if is_over and not any(isinstance(event, MESSAGES) for event in list(self._inbox)):
+    def end_sessions(self, *, is_left: bool) -> None:
+        """End what extensions hold, once no message can leave or is unpacked any more.
+
+        Called by the owner when he has had all, and by housekeeping when the
+        descriptor is given up: whoever comes second does it.
+
+        Args:
+            is_left: True when there is no owner who may be unpacking just now.
+        """
+        if self._owner.fileno() >= 0:
+            return
+        inbox = self._owner.incoming.inbox
+        if self._is_done or (
+            is_left and not any(isinstance(event, MESSAGES) for event in list(inbox))
+        ):
             self._close_sessions()
 
     def rest(self) -> list[Event]:
         """Take the events that listeners may still want, and leave the messages."""
-        inbox = self._inbox
+        inbox = self._owner.incoming.inbox
         events: list[Event] = []
         for _ in range(len(inbox)):
             # At its new place first: whoever looks must not find it nowhere.

@@ -259,7 +259,7 @@ class Link:
         self.incoming.close()
         self.stream.close()
         self.driver.receiving.forget()
-        self.handout.end_sessions()
+        self.handout.end_sessions(is_left=not self._has_owner)
 
     # --- told by Outgoing ---------------------------------------------------------------------------
 
@@ -371,6 +371,13 @@ class Link:
         # An end that came with the request is acted on at the first tick without an owner.
         self.housekeeper.heat(self)
         self.liveness.begin()
+        if not self.driver.sending.is_ready and self.terms.pong_timeout is not None:
+            self.housekeeper.at(self.terms.pong_timeout, self._expect_proof)
+
+    def _expect_proof(self) -> None:
+        """End the connection of a peer that never finished its handshake."""
+        if not self.driver.sending.is_ready:
+            self.abort("handshake")
 
     def _awaits_owner(self, ending: Event) -> bool:
         """Whether an owner may still answer what came before the end.

@@ -78,7 +78,9 @@ class Taking(Delivery):
             RuntimeError: Called in callback style, in a listener, or while
                 another thread receives.
         """
-        link = self._link_to_receive_from(timeout)
+        link = self._source
+        if link is None or self._style is not Style.BLOCKING:
+            link = self._link_to_receive_from(timeout)
         if link.world.is_home():
             return self._as_receiver(link, self._receive, link, timeout)
         return call_home(link.world, lambda: self.receive(timeout))

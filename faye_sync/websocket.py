@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 from werkzeug.datastructures import EnvironHeaders, Headers
 from werkzeug.wrappers import Response
-from werkzeug.wsgi import get_current_url
 
 from faye_sync.call_end import watch_call
 from faye_sync.concurrency import reentrant_lock
@@ -22,7 +21,7 @@ from faye_sync.connection import Connection
 from faye_sync.driver.handshake import Refusal, check_headers, is_websocket, pairs_of
 from faye_sync.driver.negotiation import check_extensions
 from faye_sync.driver.versions import refusal_of, server_driver
-from faye_sync.environ import environ_of
+from faye_sync.environ import environ_of, url_if_valid, url_of
 from faye_sync.errors import ConfigurationError, ConnectionClosed
 from faye_sync.events import CloseEvent, ErrorEvent
 from faye_sync.link import Link
@@ -115,7 +114,7 @@ class WebSocket(Connection):
         else:
             self._driver = server_driver(
                 self.environ,
-                url=self.url,
+                url=url_if_valid(self.environ) if allow_drafts else "",
                 protocols=() if protocols is None else protocols,
                 headers=pairs_of(headers),
                 max_length=max_length,
@@ -238,7 +237,7 @@ class WebSocket(Connection):
     @cached_property
     def url(self) -> str:
         """The URL the client asked for, with ws or wss."""
-        return f"ws{get_current_url(dict(self.environ)).removeprefix('http')}"
+        return url_of(self.environ)
 
     @cached_property
     def headers(self) -> Headers:

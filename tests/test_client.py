@@ -96,6 +96,7 @@ def test_a_name_that_there_is_not_is_missed_as_in_any_module():
 
 DEFAULTS = {
     "protocols": (),
+    "extensions": (),
     "headers": None,
     "max_length": 2**26 - 1,
     "session": None,
@@ -197,8 +198,8 @@ def test_an_option_that_cannot_work_is_refused_by_the_constructor(options, told)
 
 
 def test_an_option_that_there_is_not_is_refused_as_python_does():
-    with pytest.raises(TypeError, match="unexpected keyword argument 'extensions'"):
-        Client(NOWHERE, extensions=())
+    with pytest.raises(TypeError, match="unexpected keyword argument 'origins'"):
+        Client(NOWHERE, origins="*")
 
 
 def test_a_constructor_opens_no_socket():

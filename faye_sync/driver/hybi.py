@@ -112,7 +112,7 @@ class HybiServer(_Hybi):
 class HybiClient(_Hybi):
     """One connection of a client. Each half is for one thread at a time."""
 
-    __slots__ = ("_asked", "_extensions", "_offered", "_protocols")
+    __slots__ = ("_asked", "_extensions", "_failures", "_offered", "_protocols")
 
     def __init__(
         self,
@@ -137,10 +137,12 @@ class HybiClient(_Hybi):
         self._extensions = check_extensions(extensions)
         self._asked: Asked | None = None
         self._offered: Offered | None = None
+        # What the sessions of earlier offers raised as they ended.
+        self._failures: list[Exception] = []
 
     def request_fields(self) -> tuple[tuple[str, str], ...]:
         """Return the headers that ask for a WebSocket, with a new key each time."""
-        self._withdraw()
+        self._failures += self._withdraw()
         self._offered = Offered(self._extensions, {"max_length": self._max_length})
         self._asked = ask(self._protocols, self._offered.value)
         return self._asked.fields()
@@ -175,11 +177,10 @@ class HybiClient(_Hybi):
 
     def close_sessions(self) -> list[Exception]:
         """End what the extensions hold, those of an offer without an answer too."""
-        self._withdraw()
-        return super().close_sessions()
+        failures, self._failures = [*self._failures, *self._withdraw()], []
+        return [*failures, *super().close_sessions()]
 
-    def _withdraw(self) -> None:
-        """End the sessions of an offer that nobody answered."""
+    def _withdraw(self) -> list[Exception]:
+        """End the sessions of an offer that nobody answered; returns what they raised."""
         offered, self._offered = self._offered, None
-        if offered is not None:
-            offered.withdraw()
+        return [] if offered is None else offered.withdraw()

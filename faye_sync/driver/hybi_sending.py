@@ -68,7 +68,11 @@ class HybiSending:
             ValueError: data holds a lone surrogate.
             ProtocolError: An extension failed.
         """
-        self._queue_message(TEXT, _text_octets(data), compress)
+        payload = _text_octets(data)
+        if self.pipeline is None:
+            self._queue_frame(TEXT, payload)
+        else:
+            self._queue_packed(self.pipeline, Message(TEXT, payload, compress=compress))
 
     def binary(self, data: bytes | bytearray | memoryview, compress: bool | None = None) -> None:
         """Queue a binary message: of a memoryview its octets, whatever its format.
@@ -81,7 +85,11 @@ class HybiSending:
             TypeError: data is none of the three.
             ProtocolError: An extension failed.
         """
-        self._queue_message(BINARY, _octets(data), compress)
+        payload = _octets(data)
+        if self.pipeline is None:
+            self._queue_frame(BINARY, payload)
+        else:
+            self._queue_packed(self.pipeline, Message(BINARY, payload, compress=compress))
 
     def fragment(
         self,
@@ -190,12 +198,9 @@ class HybiSending:
         if self.pipeline is not None:
             self._encoder = self.pipeline.outgoing_stream(self._head)
 
-    def _queue_message(self, opcode: int, payload: bytes, compress: bool | None) -> None:
-        if self.pipeline is None:
-            self._queue_frame(opcode, payload)
-            return
-        message = self.pipeline.outgoing(Message(opcode, payload, compress=compress))
-        self._queue_frame(message.opcode, message.data, rsv=_bits(message))
+    def _queue_packed(self, pipeline: Pipeline, message: Message) -> None:
+        packed = pipeline.outgoing(message)
+        self._queue_frame(packed.opcode, packed.data, rsv=_bits(packed))
 
     def _queue_frame(
         self, opcode: int, payload: bytes, *, final: bool = True, rsv: int = 0
