@@ -227,9 +227,25 @@ CLAIMS = {
         "make conformance",
     ),
     "The client ends them so too, blocking and with listeners, on threads and under gevent.": (
-        "tests/conformance/test_autobahn_client.py::test_the_client_passes_the_fast_set",
-        "tests/conformance/test_autobahn_client.py::test_the_client_passes_all_limits",
+        "tests/conformance/test_autobahn.py::test_the_fast_set_is_passed",
+        "tests/conformance/test_autobahn.py::test_all_limits_are_passed",
         "make conformance",
+    ),
+    "Autobahn's 216 cases of compression end with OK at both ends; ``docs/conformance.rst`` has all "
+    "517.": (
+        "tests/conformance/test_autobahn_deflate.py::test_60_cases_are_passed_by_a_server_and_a_client",
+        "tests/conformance/test_autobahn_deflate.py::test_all_216_cases_are_passed_by_a_server_and_a_client",
+        "make conformance",
+    ),
+    "A message of 512 MiB that was packed into half a MiB ends with 1009 and takes no memory beyond "
+    "``max_length``.": (
+        "tests/test_bombs.py::test_a_bomb_ends_with_1009_and_little_more_memory_than_max_length",
+    ),
+    "Compression agrees with websockets, npm's ws, npm's faye-websocket and Chromium.": (
+        "tests/interop/test_deflate_as_client.py::test_messages_of_every_size_come_back_as_they_were_sent",
+        "tests/interop/test_deflate_as_server.py::test_messages_of_every_size_come_back_as_they_were_sent",
+        "tests/interop/test_deflate_as_server.py::test_node_gets_back_what_it_sent",
+        "tests/browser/test_deflate.py::test_messages_come_back_compressed",
     ),
 }
 
