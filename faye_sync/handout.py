@@ -165,8 +165,7 @@ class Handout:
                 if taken is not None:
                     return taken
             if owner.final is not None:
-                self._is_done = True
-                self.end_sessions(is_left=False)
+                self._finish()
                 return owner.final
             # Anew each time: a message that trickles in must not put the deadline off.
             timeout = seconds_left(deadline)
@@ -231,12 +230,18 @@ class Handout:
             except ProtocolError as error:
                 self.fail(error)
                 return None
+        if event is self._owner.final:
+            self._finish()
         if not self._owner.is_ending(event):
             return event
         if isinstance(event, ErrorEvent) and streams and self._owner.revoke(event):
             return None
         self._owner.conclude()
         return event if isinstance(event, ErrorEvent) else None
+
+    def _finish(self) -> None:
+        self._is_done = True
+        self.end_sessions(is_left=False)
 
     def _take_message(
         self, event: Message | Piece, chunks: Chunks | None, *, streams: bool
