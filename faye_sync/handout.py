@@ -59,6 +59,8 @@ class Chunks:
     def __init__(self, unpacking: Unpacking, begun: MessageEvent | Message | Piece) -> None:
         """Begin with what next() handed out."""
         self.is_over = True
+        # A part of it was dropped, because a later message was asked for.
+        self.is_left = False
         self._head: Message | None = None
         # What an empty message has for its only chunk; None once there was another.
         self._nothing: str | bytes | None = None
@@ -97,12 +99,15 @@ class Chunks:
         return chunk
 
     def drop(self) -> None:
-        """Forget what is ready; what extensions learn from it for later messages stays.
+        """Forget what is ready, for a later message that is wanted instead.
+
+        What extensions learn from it for later messages stays.
 
         Raises:
             ProtocolError: It cannot be unpacked.
         """
-        deque(self._ready, maxlen=0)
+        dropped = deque(self._ready, maxlen=1)
+        self.is_left = self.is_left or not self.is_over or bool(dropped)
 
 
 class Handout:
@@ -180,10 +185,6 @@ class Handout:
         self._chunks = Chunks(self._owner.driver.unpacking, begun)
         return self._chunks
 
-    def is_at(self, chunks: Chunks) -> bool:
-        """Tell whether no later message was taken."""
-        return chunks is self._chunks
-
     def fail(self, error: ProtocolError) -> None:
         """Put a failure before all that came after it: the next event is its ErrorEvent."""
         # A traceback holds what was being unpacked, and a user may keep the error for long.
@@ -250,7 +251,8 @@ class Handout:
             return None
         earlier = self._chunks
         if earlier is not None:
-            earlier.drop()
+            if earlier is not chunks:
+                earlier.drop()
             if isinstance(event, Piece) and earlier.is_of(event):
                 earlier.take(event)
                 return event if earlier is chunks else None

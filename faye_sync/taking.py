@@ -214,14 +214,14 @@ class Taking(Delivery):
 
     def _take_chunk(self, link: Link, chunks: Chunks, timeout: float | None) -> str | bytes | None:
         while True:
+            if chunks.is_left:
+                raise RuntimeError("this message was left for a later one; its rest is dropped")
             try:
                 chunk = chunks.next()
                 if chunk is not None or chunks.is_over:
                     return chunk
             except ProtocolError as error:
                 link.handout.fail(error)
-            if not link.handout.is_at(chunks):
-                raise RuntimeError("this message was left for a later one; its rest is dropped")
             self._next_message(link, timeout, chunks=chunks)
 
     def _next_message(
