@@ -27,7 +27,7 @@ ARGS =
 SUITES =
 
 BIN = $(VENV)/bin
-SOURCES = faye_sync tests examples
+SOURCES = faye_sync tests examples benchmarks
 METADATA = setup.cfg pyproject.toml
 # Another PYTHON is another stamp, so that naming one looks at the environment again.
 MADE = $(VENV)/made$(if $(PYTHON),-with-$(subst /,-,$(PYTHON)))
@@ -57,11 +57,20 @@ test-all: test test-oldest ## Both: before a release
 page: $(VENV)/test ## Write the tables of docs/servers.rst
 	$(BIN)/python -m tests.support.servers_page
 
-conformance: $(VENV)/test $(VENV)/machine ## Run all conformance tests, the long ones too (3 minutes)
-	$(BIN)/python -m pytest -m conformance --timeout 1800 $(ARGS)
+# With ARGS not everything may have been run, so that the page stays as it is.
+conformance: $(VENV)/test $(VENV)/machine ## Run all conformance tests (25 minutes), write docs/conformance.rst
+	rm -rf $(CACHE)/conformance
+	CONFORMANCE_RESULTS=$(CACHE)/conformance \
+	    $(BIN)/python -m pytest -m conformance --timeout 1800 $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m tests.support.conformance_page $(CACHE)/conformance)
 
 soak: $(VENV)/test ## Stress threads, gevent, eventlet and TLS for a minute or two each
 	$(BIN)/python -m pytest -m "stress and long" --timeout 900 $(ARGS)
+
+bench: $(VENV)/test ## Measure what compression costs, beside websockets (2 minutes)
+	$(BIN)/python benchmarks/compressed_echo.py $(ARGS)
+	$(BIN)/python benchmarks/deflate_speed.py
+	$(BIN)/python benchmarks/deflate_memory.py
 
 check: $(VENV)/check ## Lint, formatting, types, layers and the rules of the house
 	$(BIN)/ruff check $(SOURCES)
@@ -91,7 +100,7 @@ clean: ## Remove all that the other targets made
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test test-oldest test-all page conformance soak check format coverage setup clean
+.PHONY: help demo test test-oldest test-all page conformance soak bench check format coverage setup clean
 
 # A Python that runs (a shim may not), is of a tested version, and can make an environment. One
 # that is newer than the tested ones is the last resort; a PYTHON that was named is only asked

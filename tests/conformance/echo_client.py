@@ -1,6 +1,6 @@
 """Echo every case of the suite's server, in a process of its own.
 
-Usage: python -m tests.conformance.echo_client threads|gevent blocking|callbacks LANES URL
+Usage: python -m tests.conformance.echo_client threads|gevent blocking|callbacks none|deflate LANES URL
 
 Cases run in so many lanes at once. Under gevent the standard library is patched, and a lane is a
 greenlet. Fails where a thread of a connection outlives it."""
@@ -15,19 +15,24 @@ if sys.argv[1] == "gevent":
     monkey.patch_all()
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 
-from faye_sync import Client, ConnectionClosed
+from faye_sync import Client, ConnectionClosed, PerMessageDeflate
 from tests.support.endings import connection_threads
 
 AGENT = "faye_sync"
-PATIENCE = 60.0  # seconds for one case
+PATIENCE = 180.0  # seconds for one case
+
+Extensions = Sequence[type[PerMessageDeflate]]
+
+EXTENSIONS: dict[str, Extensions] = {"none": (), "deflate": (PerMessageDeflate,)}
 
 
-def blocking(url: str) -> None:
+def blocking(url: str, extensions: Extensions) -> None:
     try:
-        with Client(url) as ws:
+        with Client(url, extensions=extensions) as ws:
             for message in ws:
                 ws.send(message)
     except ConnectionClosed:
@@ -35,8 +40,8 @@ def blocking(url: str) -> None:
         return
 
 
-def callbacks(url: str) -> None:
-    ws = Client(url)
+def callbacks(url: str, extensions: Extensions) -> None:
+    ws = Client(url, extensions=extensions)
     ws.on("message", lambda event: ws.send(event.data))
     assert ws.start().join(PATIENCE), f"{url} did not end"
 
@@ -78,8 +83,9 @@ def echo_all(url: str, echo: Callable[[str], None], lanes: int) -> int:
 
 
 def main() -> int:
-    _, _, style, lanes, url = sys.argv
-    failed = echo_all(url, STYLES[style], int(lanes))
+    _, _, style, extensions, lanes, url = sys.argv
+    echo = partial(STYLES[style], extensions=EXTENSIONS[extensions])
+    failed = echo_all(url, echo, int(lanes))
     for thread in connection_threads():
         thread.join(PATIENCE)
     left = [thread.name for thread in connection_threads()]

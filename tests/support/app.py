@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from faye_sync import WebSocket
+from faye_sync import PerMessageDeflate, WebSocket
 
 
 def number(text: str) -> float | int | None:
@@ -30,9 +30,11 @@ NUMBERS = (
     "max_length",
     "linger",
 )
+EXTENSIONS = {"deflate": PerMessageDeflate}
 OPTIONS: dict[str, Callable[[str], object]] = {
     **dict.fromkeys(NUMBERS, number),
     "protocols": lambda text: text.split(","),
+    "extensions": lambda text: [EXTENSIONS[name] for name in text.split(",")],
 }
 
 
@@ -201,7 +203,7 @@ def query_of(environ: dict) -> dict[str, str]:
 
 
 def options_of(environ: dict) -> dict:
-    """Options of WebSocket from the query: ?ping=none&close_timeout=1.5&protocols=a,b."""
+    """Options of WebSocket from the query: ?ping=none&close_timeout=1.5&extensions=deflate."""
     query = query_of(environ)
     return {name: OPTIONS[name](text) for name, text in query.items() if name in OPTIONS}
 
