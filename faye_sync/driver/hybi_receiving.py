@@ -118,11 +118,8 @@ class HybiReceiving:
     def extend(self, allowed_rsv: int, *, packs_all: bool) -> None:
         """Take note of the extensions agreed on, before the first octet.
 
-        Args:
-            allowed_rsv: Reserved bits that they own, RSV1 being 4; a message's
-                first frame may bear them, and is handed out packed.
-            packs_all: Hand out every message packed, with such a bit or without.
-        """
+        allowed_rsv are the reserved bits that they own, RSV1 being 4: messages that
+        bear one are handed out packed; where packs_all is set, all messages are."""
         self._allowed_rsv = allowed_rsv
         self._packs_all = packs_all
         self._whole = _NONE if packs_all else _WHOLE
@@ -212,6 +209,7 @@ class HybiReceiving:
         while position < end and not self._is_over:
             if not self._opcode and not self._is_streaming:
                 position = self._take_small_messages(data, position, end)
+                position = self._take_medium_message(data, position, end)
             if position < end:
                 position = self._take_frame(data, position)
 
@@ -233,6 +231,22 @@ class HybiReceiving:
             self._events.append(MessageEvent(payload if is_binary else decode_text(payload)))
             position = stop
         return position
+
+    def _take_medium_message(self, data: bytes, position: int, end: int) -> int:
+        """Take a whole message of 126 to 65535 octets; returns where it ends, if it is one."""
+        mask_bit = self._mask_bit
+        start = position + (4 + KEY_SIZE if mask_bit else 4)
+        if start > end or data[position + 1] ^ mask_bit != 126:
+            return position
+        first = data[position]
+        length = data[position + 2] << 8 | data[position + 3]
+        stop = start + length
+        is_whole = stop <= end and 126 <= length <= self._max_length
+        if not is_whole or first & ~RESERVED_BITS not in _WHOLE or first not in self._beginnings:
+            return position
+        self._packs = self._is_packed(first)
+        self._deliver(first, self._unmask(data, start, stop))
+        return stop
 
     def _take_frame(self, data: bytes, position: int) -> int:
         """Take a frame of any kind, or what there is of it; returns where the next begins."""

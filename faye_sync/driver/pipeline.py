@@ -7,7 +7,7 @@ raises or returns is an extension's, and so may be wrong. RFC 6455 9."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from faye_sync.driver.extension import Decoder, Encoder, Message
 from faye_sync.driver.frames import BINARY, RECEIVABLE_CODES, TEXT
@@ -73,11 +73,11 @@ class Pipeline:
             ProtocolError: One of them failed: with the code that it gave, else
                 1010. From then on every incoming message fails.
         """
-        self._way_in.check()
+        way = self._way_in
+        way.check()
         for extension, session, wanted in self._wanting:
             if wanted is None or wanted & _bits_of(message):
-                process = session.process_incoming_message
-                message = self._way_in.call(extension, _passed, process, message)
+                message = way.process(extension, session.process_incoming_message, message)
         return message
 
     def outgoing(self, message: Message) -> Message:
@@ -92,10 +92,10 @@ class Pipeline:
         Raises:
             ProtocolError: As for incoming(), of outgoing messages.
         """
-        self._way_out.check()
+        way, rsv = self._way_out, self.rsv
+        way.check()
         for extension, session in self._agreed:
-            process = session.process_outgoing_message
-            message = self._way_out.call(extension, _packed, process, message, self.rsv)
+            message = way.process(extension, session.process_outgoing_message, message, rsv)
         return message
 
     def incoming_stream(self, head: Message) -> Decoder:
@@ -203,23 +203,44 @@ class _Way:
         """Refuse every message from now on."""
         self._failure = self._failure or (text, 1011)
 
+    def process(
+        self,
+        extension: Any,
+        process: Callable[[Message], Any],
+        message: Message,
+        rsv: int | None = None,
+    ) -> Message:
+        """Have a session process a message, which may then bear these reserved bits, if any."""
+        try:
+            made = process(message)
+            if type(made) is not Message or type(made.data) is not bytes:
+                made = _checked(made, process)
+            if rsv is not None:
+                _check_head(made, rsv)
+            return made
+        except BaseException as error:
+            self._note(extension, error)
+            raise
+
     def call(self, extension: Any, function: Callable[..., T], *arguments: Any) -> T:
         """Call what may fail, and is then the extension's fault."""
         if self._failure is not None:
             self.check()
         try:
             return function(*arguments)
-        except Exception as error:
-            self._fail(extension, error)
         except BaseException as error:
-            if not self._is_mended:
-                self.shut(f"{extension.name}: interrupted by {type(error).__name__}")
+            self._note(extension, error)
             raise
 
-    def _fail(self, extension: Any, error: Exception) -> NoReturn:
+    def _note(self, extension: Any, error: BaseException) -> None:
+        """Take note of what a session raised, and raise what is to be raised instead, if anything."""
+        if not isinstance(error, Exception):
+            if not self._is_mended:
+                self.shut(f"{extension.name}: interrupted by {type(error).__name__}")
+            return
         if isinstance(error, ProtocolError) and error.code in RECEIVABLE_CODES:
             self._failure = (str(error), error.code)
-            raise error
+            return
         text = f"{extension.name}: {str(error) or type(error).__name__}"
         self._failure = (text, 1010)
         raise ProtocolError(*self._failure) from error
@@ -241,20 +262,12 @@ def _ability(session: Any, method: str, *arguments: Any) -> Any:
     return None if found is None else found(*arguments)
 
 
-def _passed(process: Callable[[Message], Any], message: Message) -> Message:
-    """Have a session process a message."""
-    made = process(message)
+def _checked(made: Any, process: Callable[[Message], Any]) -> Message:
+    """Refuse what is no message, or has no octets."""
     if not isinstance(made, Message):
         raise TypeError(f"{_name_of(process)}() must return a Message, got {made!r}")
     if type(made.data) is not bytes:
         made.data = _octets(made.data, _name_of(process))
-    return made
-
-
-def _packed(process: Callable[[Message], Any], message: Message, rsv: int) -> Message:
-    """Have a session process a message for the wire."""
-    made = _passed(process, message)
-    _check_head(made, rsv)
     return made
 
 
