@@ -25,12 +25,13 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 CONNECTIONS = 4
 SIZE = 4096
@@ -47,7 +48,7 @@ PATIENCE = 30.0  # seconds
 
 
 def serve_ours(listener: socket.socket, engine: str) -> None:
-    """Serve with Werkzeug; callbacks, so a thread of the library's reads each connection."""
+    """Serve with Werkzeug; a thread of the library's talks on each connection."""
     from werkzeug.serving import make_server
 
     from faye_sync import PerMessageDeflate, WebSocket
@@ -64,7 +65,7 @@ def serve_ours(listener: socket.socket, engine: str) -> None:
         for message in ws:
             ws.send(message)
 
-    def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         return WebSocket(environ, extensions=[deflate]).start(echo)(environ, start_response)
 
     server = make_server("127.0.0.1", 0, application, threaded=True, fd=listener.fileno())
@@ -104,7 +105,7 @@ class Contender:
 
 
 @contextmanager
-def running(name: str, engine: str) -> Iterable[Contender]:
+def running(name: str, engine: str) -> Iterator[Contender]:
     """Start a server on a socket that it inherits."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         port, fd = listener.getsockname()[1], listener.fileno()
