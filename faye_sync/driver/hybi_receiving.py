@@ -45,7 +45,6 @@ _BEGINNINGS = frozenset((0x01, 0x02, 0x81, 0x82))
 _CONTINUED = _CONTROLS | {0x00, 0x80}
 _WHOLE_BINARY = FINAL_BIT | BINARY
 _WHOLE = frozenset((FINAL_BIT | TEXT, _WHOLE_BINARY))
-_NONE: frozenset[int] = frozenset()
 
 
 class HybiReceiving:
@@ -122,7 +121,7 @@ class HybiReceiving:
         bear one are handed out packed; where packs_all is set, all messages are."""
         self._allowed_rsv = allowed_rsv
         self._packs_all = packs_all
-        self._whole = _NONE if packs_all else _WHOLE
+        self._whole = frozenset() if packs_all else _WHOLE
         self._beginnings = _CONTROLS | {
             first | bits << 4
             for first in _BEGINNINGS
