@@ -241,6 +241,11 @@ CLAIMS = {
     "``max_length``.": (
         "tests/test_bombs.py::test_a_bomb_ends_with_1009_and_little_more_memory_than_max_length",
     ),
+    "One message of 2 GiB passes in parts, plain or compressed, and neither side grows by 32 MiB.": (
+        "tests/stress/test_stream_volume.py::test_96_mib_pass_and_neither_side_grows_by_32_mib",
+        "tests/stress/test_stream_volume.py::test_2_gib_pass_and_neither_side_grows_by_32_mib",
+        "make soak",
+    ),
     "Compression agrees with websockets, npm's ws, npm's faye-websocket and Chromium.": (
         "tests/interop/test_deflate_as_client.py::test_messages_of_every_size_come_back_as_they_were_sent",
         "tests/interop/test_deflate_as_server.py::test_messages_of_every_size_come_back_as_they_were_sent",
