@@ -147,7 +147,7 @@ $(VENV)/check: $(MADE) $(METADATA)
 	$(BIN)/python -m pip install --quiet --editable '.[gevent,test,check]'
 	@touch $@
 
-# Beside Python packages: Chromium, nginx, Apache, bjoern, the npm package ws, Autobahn. What cannot
+# Beside Python packages: Chromium, nginx, Apache, bjoern, npm packages, Autobahn. What cannot
 # be had is named, and its tests skip; with CI=true that is a failure. bjoern goes into $(VENV), the
 # rest is shared by all environments.
 $(VENV)/machine: tests/setup_test_machine.py package.json package-lock.json $(CACHE)/made \
