@@ -1,4 +1,4 @@
-"""Messages that wait until the kernel takes them."""
+"""Messages that wait: until the kernel takes them, or until those in parts are over."""
 
 from __future__ import annotations
 
@@ -6,10 +6,30 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from faye_sync.concurrency import reentrant_lock
+from faye_sync.concurrency import Event as Flag, reentrant_lock
 
 # A method of the driver's sending half with its arguments.
 Command = tuple[Callable[..., None], tuple[Any, ...]]
+
+
+class Turn:
+    """The right to send messages while all others wait."""
+
+    def __init__(self, over: Flag, owner: object) -> None:
+        self.over = over
+        # The thread that has it; None for none, and once it is over.
+        self.owner = owner
+        # Something of its message has left, or will.
+        self.has_begun = False
+
+    def refuse(self, sender: object) -> None:
+        """Refuse a send of the owner's own.
+
+        Raises:
+            RuntimeError: It is one.
+        """
+        if self.owner is not None and self.owner == sender:
+            raise RuntimeError("a send() within the parts of send_stream() waits for itself")
 
 
 class Backlog:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TypeVar
 
-from faye_sync.backlog import Command
+from faye_sync.backlog import Command, Turn
 from faye_sync.concurrency import call_home
 from faye_sync.delivery import exit_code
 from faye_sync.driver.frames import check_close
@@ -17,7 +17,6 @@ from faye_sync.messages import Data, check_message, command_for, offer, ping_pay
 from faye_sync.parts import send_parts
 from faye_sync.piping import Pipe
 from faye_sync.reading import ReadingSide
-from faye_sync.sending import Turn
 from faye_sync.taking import Style
 from faye_sync.terms import Terms
 
@@ -382,6 +381,7 @@ class Connection(ReadingSide):
         try:
             if link.world.is_home():
                 return link.send(commands, timeout, turn)
+            link.outgoing.check_turn(turn)
             return call_home(link.world, lambda: link.send(commands, timeout, turn))
         except (KeyboardInterrupt, SystemExit) as error:
             self._unless_closed = exit_code(type(error))

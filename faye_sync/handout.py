@@ -257,11 +257,13 @@ class Handout:
                 earlier.take(event)
                 return event if earlier is chunks else None
             self._chunks = None
-        if streams and not self._gathered:
-            return event
-        if isinstance(event, Piece):
+        if isinstance(event, Message):
+            return event if streams else self._owner.driver.unpacking.unpack(event)
+        if not streams:
             return self._gather(event)
-        return self._owner.driver.unpacking.unpack(event)
+        # What a receive() had begun with, and gave up for want of time.
+        gathered, self._gathered = bytes(self._gathered), bytearray()
+        return Piece(event.head, gathered + event.data, event.is_final) if gathered else event
 
     def _gather(self, piece: Piece) -> MessageEvent | None:
         """Join the pieces of a message that is wanted whole after all."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from faye_sync.backlog import Command
+from faye_sync.backlog import Command, Turn
 from faye_sync.concurrency import THREADS, Concurrency, Event as Flag, reentrant_lock
 from faye_sync.driver.base import Driver
 from faye_sync.driver.frames import cut_reason
-from faye_sync.errors import ConnectionClosed, ProtocolError
+from faye_sync.errors import ConnectionClosed, MessageTooBig, ProtocolError
 from faye_sync.events import (
     CloseEvent,
     DrainEvent,
@@ -27,7 +27,7 @@ from faye_sync.handout import MESSAGES, Handout
 from faye_sync.housekeeping import housekeeper_of
 from faye_sync.liveness import Liveness
 from faye_sync.receiving import Incoming
-from faye_sync.sending import Outgoing, Turn
+from faye_sync.sending import Outgoing
 from faye_sync.sorting import Sorting
 from faye_sync.terms import Terms
 from faye_sync.transport.stream import Stream
@@ -74,7 +74,8 @@ class Link:
         self._abort_causes: list[str] = []
         # What ends the connection once everything before it was handed out.
         self._ending: Event | None = None
-        self._has_owner = False
+        # None until one came.
+        self._has_owner: bool | None = None
         self.handout = Handout(self)
 
     # --- the life of the connection -------------------------------------------------------------
@@ -383,11 +384,14 @@ class Link:
         """Whether an owner may still answer what came before the end.
 
         A failure waits even for one who is busy with a message he took; a close
-        does not, because a handler that only sends has to learn of it."""
-        if self._is_eof(ending) or not (self._has_owner and self.is_open()):
+        does not, because a handler that only sends has to learn of it. A message
+        that is too big waits for the first to come: he may want it as a stream."""
+        if self._is_eof(ending) or not self.is_open():
             return False
-        if isinstance(ending, ErrorEvent):
-            return True
+        if self._has_owner is None and not self.incoming.is_discarding:
+            return isinstance(ending, ErrorEvent) and isinstance(ending.error, MessageTooBig)
+        if not self._has_owner or isinstance(ending, ErrorEvent):
+            return bool(self._has_owner)
         return any(isinstance(event, MESSAGES) for event in list(self.incoming.inbox))
 
     @staticmethod

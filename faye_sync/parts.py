@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from faye_sync.backlog import Command
+from faye_sync.backlog import Command, Turn
 from faye_sync.errors import ProtocolError
 from faye_sync.link import Link
 from faye_sync.messages import Data, check_message
-from faye_sync.sending import Turn
 
 # Whoever ends the program did not fail.
 _INTERRUPTS = (KeyboardInterrupt, SystemExit)
@@ -86,7 +85,7 @@ class _Message:
 
     def fail(self, error: BaseException) -> None:
         """End the connection, unless nothing of the message has left and it was not at fault."""
-        if self._is_sending and self._nothing is None:
+        if self._is_sending and self._nothing is None and not self._turn.has_begun:
             return
         if self._is_sending and isinstance(error, ProtocolError):
             # An extension's; whoever framed the part has told the link, with the code that is due.

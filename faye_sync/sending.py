@@ -15,12 +15,11 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
-from faye_sync.backlog import Backlog, Command
+from faye_sync.backlog import Backlog, Command, Turn
 from faye_sync.concurrency import (
     NO_WAIT,
     WAIT,
     Concurrency,
-    Event as Flag,
     Lock,
     at_most,
 )
@@ -54,15 +53,6 @@ class Owner(Protocol):
 
     def unframed(self, error: ProtocolError) -> None:
         """A message that had been taken cannot be framed: an extension failed."""
-
-
-class Turn:
-    """The right to send messages while all others wait."""
-
-    def __init__(self, over: Flag, owner: object) -> None:
-        self.over = over
-        # The thread that has it; None for none.
-        self.owner = owner
 
 
 class Outgoing:
@@ -162,14 +152,20 @@ class Outgoing:
                 if self._was_stalled or self._may_write:
                     self.flush()
                 self._world.breathe()
-            if other.owner == self._world.current():
-                raise RuntimeError("a send() within the parts of send_stream() waits for itself")
+            other.refuse(self._world.current())
             deadline = deadline or deadline_after(timeout)
             if not other.over.wait(seconds_left(deadline)):
                 raise TimeoutError(_late(timeout, "another message is being sent in parts"))
 
+    def check_turn(self, turn: Turn | None) -> None:
+        """Refuse a send within one's own parts; for those who have another thread send."""
+        other = self._turn
+        if other is not None and other is not turn:
+            other.refuse(self._world.current())
+
     def end_turn(self, turn: Turn) -> None:
         """Let others send messages again."""
+        turn.owner = None
         if not self._world.is_home():
             self._world.post(lambda: self.end_turn(turn))
             return
@@ -269,6 +265,8 @@ class Outgoing:
         if self.has_closed or self._is_cut:
             return False
         self._turn = turn
+        if turn is not None:
+            turn.has_begun = True  # here, for a signal handler may raise anywhere below
         try:
             for method, arguments in commands:
                 method(*arguments)
@@ -325,6 +323,8 @@ class Outgoing:
     def _drop_framed(self) -> None:
         """Forget messages that were framed and will not leave."""
         self._sending.data_to_send()
+        if self._turn is not None:
+            self._turn.has_begun = False
         if not self._sending.lost():
             self._owner.torn()
 

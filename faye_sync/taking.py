@@ -219,6 +219,8 @@ class Taking(Delivery):
             try:
                 chunk = chunks.next()
                 if chunk is not None or chunks.is_over:
+                    # A small piece may unpack to thousands of chunks, and none of them waits.
+                    link.world.breathe()
                     return chunk
             except ProtocolError as error:
                 link.handout.fail(error)
