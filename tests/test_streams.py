@@ -32,11 +32,21 @@ class Interruption(Exception):
 
 
 @contextmanager
-def on_signal(handler: Callable[[], object]) -> Iterator[None]:
-    """Have SIGALRM call this in the main thread, wherever that is."""
-    before = signal.signal(signal.SIGALRM, lambda *_: handler())
+def on_signal(handler: Callable[[], object]) -> Iterator[threading.Event]:
+    """Have the first SIGALRM call this in the main thread, wherever that is; tells when it has.
+
+    Whoever sends it does so until then: one that comes just before a wait does not end it.
+    """
+    has_come = threading.Event()
+
+    def handle(*_: object) -> None:
+        if not has_come.is_set():
+            has_come.set()
+            handler()
+
+    before = signal.signal(signal.SIGALRM, handle)
     try:
-        yield
+        yield has_come
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -51,11 +61,11 @@ def raising(error: type[BaseException]) -> Callable[[], object]:
 
 def with_alarm(function: Callable[..., object], *arguments: object) -> None:
     """Call what will not return before the signal comes."""
-    signal.setitimer(signal.ITIMER_REAL, SHORT)
+    signal.setitimer(signal.ITIMER_REAL, SHORT, SHORT)
     function(*arguments)
 
 
-def interrupt_once_it_leaves(local: Local, before: bytes) -> None:
+def interrupt_once_it_leaves(local: Local, before: bytes, has_come: threading.Event) -> None:
     """Raise the signal in the main thread once a part of what follows has come."""
     sock = local.peer.sock
     sock.settimeout(PATIENCE)
@@ -63,6 +73,8 @@ def interrupt_once_it_leaves(local: Local, before: bytes) -> None:
         before = before[len(sock.recv(len(before))) :]
     sock.recv(1, socket.MSG_PEEK)
     signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+    while not has_come.wait(SHORT):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
 
 
 def ended(local: Local, code: int) -> list[tuple[int, bytes]]:
@@ -109,8 +121,8 @@ def endless(parts: list, may_go_on: threading.Event) -> Iterator[bytes]:
 def test_a_signal_within_a_part_that_leaves_ends_the_connection(local, parts, before, error, code):
     ws = local.open()
     with (
-        on_signal(raising(error)),
-        beside(lambda: interrupt_once_it_leaves(local, before)),
+        on_signal(raising(error)) as has_come,
+        beside(lambda: interrupt_once_it_leaves(local, before, has_come)),
         pytest.raises(error),
     ):
         ws.send_stream(parts)
