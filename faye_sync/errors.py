@@ -104,3 +104,29 @@ class ConnectionClosed(FayeSyncError, ConnectionError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.code, self.reason, self.was_clean, self.cause), vars(self)
+
+
+class EventSourceError(FayeSyncError):
+    """Report an event stream that did not open, or broke off, for good.
+
+    Attributes:
+        status_code: Of the answer; None when there was none.
+        headers: Of the answer, a werkzeug Headers; None likewise.
+        body: The first 64 KiB of the body of an answer that is no event stream.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        status_code: int | None = None,
+        headers: Any = None,
+        body: bytes = b"",
+    ) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+        self.headers = headers
+        self.body = body
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        details = (self.status_code, self.headers, self.body)
+        return type(self), (self.args[0], *details), vars(self)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 
 class ReadyState(IntEnum):
@@ -132,6 +132,38 @@ class ReconnectEvent:
     error: BaseException
 
 
+class ServerSentEvent(NamedTuple):
+    """One event of a text/event-stream (WHATWG HTML, section 9.2).
+
+    A named tuple, because one is made in a quarter of the time of a frozen
+    dataclass, and a parser makes a million in a second.
+
+    Attributes:
+        type: Its name; message where the stream gave none.
+        data: Its lines, joined by LF.
+        last_event_id: The id that a client resumes after, of this or an earlier event.
+        id: The id of this event itself; None if it has none.
+        retry: Seconds to wait before reconnecting, where the event says so; else None.
+    """
+
+    type: str = "message"
+    data: str = ""
+    last_event_id: str = ""
+    id: str | None = None
+    retry: float | None = None
+
+    def json(self) -> Any:
+        """Parse the data as JSON.
+
+        Returns:
+            What json.loads gives.
+
+        Raises:
+            ValueError: The data is no JSON.
+        """
+        return json.loads(self.data)
+
+
 Event = (
     OpenEvent
     | MessageEvent
@@ -141,4 +173,5 @@ Event = (
     | ErrorEvent
     | CloseEvent
     | ReconnectEvent
+    | ServerSentEvent
 )
