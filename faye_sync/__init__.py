@@ -29,6 +29,7 @@ from faye_sync.events import (
     ReadyState,
     ReconnectEvent,
 )
+from faye_sync.eventsource import EventSource
 from faye_sync.reconnect import Reconnect
 from faye_sync.websocket import WebSocket
 
@@ -41,6 +42,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectionClosed",
     "ErrorEvent",
+    "EventSource",
     "Extension",
     "FayeSyncError",
     "HandshakeError",

@@ -56,14 +56,23 @@ def _hint(thing: Any) -> str:
     return "; pass its env" if isinstance(getattr(thing, "env", None), Mapping) else ""
 
 
-def url_of(environ: Mapping[str, Any]) -> str:
-    """Return the URL that a client asked for, with ws or wss. Safe from any thread.
+def page_url_of(environ: Mapping[str, Any]) -> str:
+    """Return the URL that a client asked for, with http or https. Safe from any thread.
 
     Raises:
         ValueError: The Host header is no host; or, by the version of werkzeug,
             its SecurityError.
     """
-    return f"ws{get_current_url(dict(environ)).removeprefix('http')}"
+    return get_current_url(dict(environ))
+
+
+def url_of(environ: Mapping[str, Any]) -> str:
+    """Return page_url_of(), with ws or wss. Safe from any thread.
+
+    Raises:
+        ValueError: As page_url_of() raises it.
+    """
+    return f"ws{page_url_of(environ).removeprefix('http')}"
 
 
 def url_if_valid(environ: Mapping[str, Any]) -> str:

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Protocol
 
+from faye_sync.concurrency import Lock
 from faye_sync.housekeeping import Housekeeper
 from faye_sync.readiness import READ, WRITE
-from faye_sync.receiving import Incoming
-from faye_sync.sending import Outgoing
 from faye_sync.transport.stream import Stream
 
 # What a peer may still send, and how long it may take to leave (octets, seconds).
@@ -23,13 +22,41 @@ DRAIN_TIMEOUT = 2.0
 MOMENT = 0.001
 
 
+class WayIn(Protocol):
+    """Whoever reads holds its lock."""
+
+    @property
+    def reading_lock(self) -> Lock:
+        """Held by whoever is in the descriptor to read."""
+
+
+class WayOut(Protocol):
+    """Whoever writes holds its lock."""
+
+    @property
+    def writing_lock(self) -> Lock:
+        """Held by whoever is in the descriptor to write."""
+
+    def end(self) -> bool:
+        """Write what is left, and end this direction; False where that needs room first."""
+
+
 class Leaver(Protocol):
     """A connection whose closing handshake is over."""
 
     housekeeper: Housekeeper
-    incoming: Incoming
-    outgoing: Outgoing
-    stream: Stream
+
+    @property
+    def incoming(self) -> WayIn:
+        """Its way in."""
+
+    @property
+    def outgoing(self) -> WayOut:
+        """Its way out."""
+
+    @property
+    def stream(self) -> Stream:
+        """Its socket."""
 
     def gone(self) -> None:
         """The locks are held: give up the descriptor."""

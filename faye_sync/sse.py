@@ -32,6 +32,13 @@ _new = tuple.__new__
 _FIELDS = frozenset(("data", "event", "id", "retry"))
 
 
+def is_event_stream(content_type: str) -> bool:
+    """Tell whether a Content-Type is that of an event stream, parameters aside.
+
+    Safe from any thread."""
+    return content_type.partition(";")[0].strip(" \t").lower() == CONTENT_TYPE
+
+
 def encode(
     data: str | float | None,
     event: str | None = None,

@@ -72,11 +72,12 @@ def find(environ: Environ) -> Found:
     raise no_socket(environ)
 
 
-def take(found: Found) -> Taken:
+def take(found: Found, *, ends_call: bool = True) -> Taken:
     """Swap the client's socket for a dead pair; the server keeps that.
 
     Args:
         found: What find() gave in the same call.
+        ends_call: Whether the server is told that the call needs no answer of its.
 
     Returns:
         The connection, its early octets and the pair's far end.
@@ -90,7 +91,8 @@ def take(found: Found) -> Taken:
         own, stream, pending, far_end = swap(found.sock, world, undo)
         # Now that the server's socket leads nowhere, or reading ahead could go on without end.
         early = found.read_ahead() + pending
-        found.end_call()
+        if ends_call:
+            found.end_call()
         set_no_delay(own)
         taken = Taken(stream, early, far_end, world, remote_address(own))
         undo.pop_all()

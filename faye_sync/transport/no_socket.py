@@ -18,6 +18,8 @@ _BEHIND_APACHE = (
     "ProxyPass /path http://127.0.0.1:8000/path upgrade=websocket"
 )
 
+_TORNADO = "Tornado's WSGIContainer"
+
 # By the package that wsgi.input is of.
 _BY_INPUT = {
     "granian": ("Granian", f"its WebSocket is for ASGI and RSGI only; {_RUN}"),
@@ -32,7 +34,7 @@ _SHOWN = {"werkzeug.socket", "gunicorn.socket"}
 _BY_MODULE = {
     "_bjoern": ("bjoern", _RUN),
     "hypercorn.app_wrappers": ("Hypercorn", f"its WebSocket is for ASGI only; {_RUN}"),
-    "tornado.wsgi": ("Tornado's WSGIContainer", _RUN),
+    "tornado.wsgi": (_TORNADO, _RUN),
 }
 
 
@@ -54,6 +56,17 @@ def shared_socket(environ: Environ) -> HijackError | None:
         f"{server_name(environ)} carries this request on a connection of {protocol} that others "
         "share; a WebSocket of faye_sync needs HTTP/1.1, so switch HTTP/2 off in this server (a "
         "proxy in front of it may speak HTTP/2 to the browsers)"
+    )
+
+
+def collecting_server(environ: Environ) -> HijackError | None:
+    """Make the error for a server that sends no body before its end; None for all others."""
+    name, _ = _identify(environ)
+    if name != _TORNADO:
+        return None
+    return HijackError(
+        f"{name} collects the whole body before it sends any of it, so an event stream would never "
+        f"begin; {_RUN}"
     )
 
 

@@ -119,15 +119,21 @@ class _Buried:
         return b"" if buffer is None else 0
 
     def send(self, data: Any, *_: Any) -> int:
+        try:
+            # What the far end cannot hold is lost: whoever wrote it must not wait.
+            self._dead_end.send(data, socket.MSG_DONTWAIT)
+        except OSError:
+            # Nobody listens there, or not fast enough, as on a line that is dead.
+            return memoryview(data).nbytes
         return memoryview(data).nbytes
 
     write = send
 
-    def sendall(self, *_: Any) -> None:
-        """Nothing to do: nobody would read it."""
+    def sendall(self, data: Any, *_: Any) -> None:
+        self.send(data)
 
     def sendmsg(self, buffers: Any, *_: Any) -> int:
-        return sum(memoryview(each).nbytes for each in buffers)
+        return sum(map(self.send, buffers))
 
     def sendfile(self, *_: Any) -> NoReturn:
         raise BrokenPipeError("the connection was taken over by faye_sync")

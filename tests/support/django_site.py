@@ -11,7 +11,7 @@ from importlib import import_module
 from django.http import HttpRequest, HttpResponse
 from django.urls import re_path
 
-from faye_sync import WebSocket
+from faye_sync import EventSource, WebSocket
 
 # --- settings -------------------------------------------------------------------------------------------
 
@@ -52,7 +52,7 @@ LOGGING = {
 def view(request: HttpRequest) -> HttpResponse:
     module = import_module(os.environ["TEST_APP"].partition(":")[0])
     answer = module.respond(request.environ)
-    if isinstance(answer, WebSocket):
+    if isinstance(answer, EventSource | WebSocket):
         return answer.django_response()
     return HttpResponse(answer.body, content_type=answer.content_type)
 
