@@ -79,6 +79,9 @@ class Feed:
             return False
         if self.outflow is not None:
             self.outflow.wake()
+        if self.world.is_home():
+            # Under gevent, whoever sends to a thousand streams would else hold up everybody.
+            self.world.breathe()
         return True
 
     def close(self) -> None:
@@ -100,7 +103,6 @@ class Feed:
 
     def wait_for_room(self) -> None:
         """Wait until little is queued, or the stream has ended. At home in the stream's world."""
-        self.world.breathe()
         while self.outbox.octets > PORTION and not self._is_closing:
             self._room.clear()
             self._wants_room = True
@@ -114,9 +116,17 @@ class Feed:
         self._over.wait()
 
     def begin(self, outflow: Outflow) -> None:
-        """Have a way out carry what is queued, from now on."""
+        """Have a way out carry what is queued, from now on.
+
+        Raises:
+            RuntimeError: No thread could be started for it.
+        """
         self.outflow = outflow
-        outflow.begin()
+        try:
+            outflow.begin()
+        except RuntimeError:
+            self.ended("local")
+            raise
         if self._is_closing:
             outflow.close()
         outflow.wake()

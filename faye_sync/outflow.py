@@ -56,7 +56,7 @@ class SocketOutflow:
         self.world = taken.world
         self.housekeeper = housekeeper_of(taken.world)
         self._far_end = taken.far_end
-        self._overheard = Overheard(taken.far_end)
+        self._overheard: Overheard | None = Overheard(taken.far_end)
         self._outbox = outbox
         self._told = told
         self._ping = ping
@@ -181,6 +181,8 @@ class SocketOutflow:
     def _listen(self, _: int = 0) -> None:
         """Take what the server writes until it drops its end."""
         overheard = self._overheard
+        if overheard is None:
+            return
         overheard.listen()
         if not self._is_begun and not self._is_leaving:
             if overheard.status is not None:
@@ -188,41 +190,43 @@ class SocketOutflow:
             elif overheard.is_over:
                 # Not even a head: the server met an error of its own, and has logged it.
                 self.cut("handshake")
-        octets = overheard.whole() if self._is_begun or self._is_leaving else b""
-        if self._is_relaying and octets and not self._is_leaving:
-            self._relay(octets)
+        if self._is_begun or self._is_leaving:
+            self._relay(overheard.whole())
         if not overheard.is_over:
             self.housekeeper.arm(self._far_end.fileno(), READ, self._listen)
             return
+        self._overheard = None
         self.housekeeper.forget(self._far_end.fileno())
         self._far_end.close()
         if self._is_relaying:
             self.close("handshake")
-
-    def _relay(self, octets: bytes) -> None:
-        if self._outbox.put(octets):
-            self.wake()
-        else:
-            self.cut("queue full")
 
     def _begin_with(self, overheard: Overheard) -> None:
         self._written_at = time.monotonic()
         content_type = overheard.headers.get("Content-Type", "")
         if overheard.status == 200 and is_event_stream(content_type):
             self._tail = memoryview(overheard.head())
-            overheard.whole()
             self._told.opened()
+            if self._ping is not None:
+                self.housekeeper.at(self._ping, self._keep_alive)
         else:
-            # A middleware has another answer, which goes to the client as it is.
+            # A middleware has another answer, which goes to the client as it is, and alone.
             self._is_relaying = True
-            self._outbox.clear()
+            self._told.ended("handshake")
         self._is_begun = True
         self.wake()
         self._watch_client()
-        if self._ping is not None and not self._is_relaying:
-            self.housekeeper.at(self._ping, self._keep_alive)
         if self._ending:
             self._leave_when_idle()
+
+    def _relay(self, octets: bytes) -> None:
+        """Send on what the server wrote, where that is the answer."""
+        if not self._is_relaying or self._is_leaving or not octets:
+            return
+        if self._outbox.put(octets):
+            self.wake()
+        else:
+            self.cut("queue full")
 
     # --- on housekeeping: the client --------------------------------------------------------------
 
