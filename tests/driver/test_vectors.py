@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.vector_client import ClientPlayer, ProxyPlayer
-from tests.support.vector_differences import DIFFERENCES, WAITING
+from tests.support.vector_differences import DIFFERENCES
 from tests.support.vector_kinds import KINDS
 from tests.support.vector_player import (
     VECTORS,
@@ -120,12 +120,12 @@ def expected_of(name: str) -> Case:
 
 
 DRIVEN = [name for name, case in CASES.items() if "driver" in case]
-FUNCTIONS = [name for name, case in CASES.items() if "kind" in case and name not in WAITING]
+FUNCTIONS = [name for name, case in CASES.items() if "kind" in case]
 
 
-def test_there_are_213_cases_and_each_is_played_or_waits_for_what_it_is_of():
+def test_there_are_213_cases_and_each_is_played():
     assert len(CASES) == 213
-    assert sorted([*DRIVEN, *FUNCTIONS, *WAITING]) == sorted(CASES)
+    assert sorted([*DRIVEN, *FUNCTIONS]) == sorted(CASES)
     assert sorted(path.stem for path in VECTORS.glob("*.json")) == sorted(TITLES)
 
 
@@ -156,7 +156,3 @@ def test_a_difference_says_why_and_no_part_of_it_could_be_left_out(name):
     assert DIFFERENCES[name].why
     for less in DIFFERENCES[name].lessened():
         assert faults_of(less.applied_to(CASES[name])) != []
-
-
-def test_what_waits_is_of_what_is_not_there_yet():
-    assert {CASES[name]["kind"] for name in WAITING} == {"is_eventsource"}

@@ -269,11 +269,7 @@ DIFFERENCES: dict[str, Difference] = {
     "extensions-144": told(
         "request_max_window_bits must be None or a whole number from 8 to 15, got 20"
     ),
-}
-
-# The server side of EventSource is not there yet.
-WAITING = {
-    "detect-040": "text/event-stream in a list",
-    "detect-043": "with a q, which will be looked at: 0.9 is above 0, so it will be one",
-    "detect-046": "with a blank before it, which means nothing, so it will be one",
+    # --- EventSource ----------------------------------------------------------------------------------
+    "detect-043": Difference("a quality is looked at (RFC 9110 12.4.2)", case={"value": True}),
+    "detect-046": Difference("a blank before an item means nothing", case={"value": True}),
 }

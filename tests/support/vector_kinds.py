@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from faye_sync import PerMessageDeflate
+from faye_sync import EventSource, PerMessageDeflate
 from faye_sync.driver.extension import Extension, Session
 from faye_sync.driver.extension_header import parse_extensions, serialize_params
 from faye_sync.driver.handshake import is_websocket
@@ -104,6 +104,7 @@ def pmd_client(case: Case) -> dict[str, Any]:
 
 
 KINDS: dict[str, Callable[[Case], object]] = {
+    "is_eventsource": lambda case: EventSource.is_eventsource(environ_of(case["request"])),
     "is_websocket": lambda case: is_websocket(environ_of(case["request"])),
     "is_secure": is_secure,
     "ext_parse": lambda case: [list(one) for one in parse_extensions(case["input"])],
