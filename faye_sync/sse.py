@@ -16,6 +16,7 @@ CONTENT_TYPE = "text/event-stream"
 # A comment, which no client shows; the blank line has a client that reads by events see it at once.
 PING = b":\n\n"
 
+_LF = 10
 _BOM = b"\xef\xbb\xbf"
 
 # The only ends of lines there are: str.splitlines() knows seven more.
@@ -28,8 +29,6 @@ _MOST_DIGITS = 15
 # A million in a second: the class's own constructor takes twice as long.
 _Event = ServerSentEvent
 _new = tuple.__new__
-
-_FIELDS = frozenset(("data", "event", "id", "retry"))
 
 
 def is_event_stream(content_type: str) -> bool:
@@ -127,21 +126,35 @@ class EventParser:
         Raises:
             EventSourceError: An event exceeds max_event_size.
         """
-        limit = self._limit
+        most = self._limit - 2
+        is_between = False
         for chunk in chunks:
-            size = len(chunk)
-            if chunk[-2:] != b"\n\n" or size > limit or b"\r" in chunk or not self._is_between:
-                events = self.feed(chunk)
-            elif chunk[:6] == b"data: " and chunk.find(b"\n") == size - 2:
-                # One event of one line, as streams of language models come.
-                text = str(chunk[6:-2], "utf-8", "replace")
+            end = len(chunk) - 2
+            # One event of one line, as language models send them.
+            if (
+                chunk[:6] == b"data: "
+                and chunk.find(b"\n") == end
+                and chunk[-1] == _LF
+                and is_between
+                and b"\r" not in chunk
+                and end <= most
+            ):
+                text = str(chunk[6:end], "utf-8", "replace")
                 yield _new(_Event, ("message", text, self.last_event_id, None, None))
                 continue
+            if self._is_after_cr or b"\r" in chunk:
+                chunk = self._end_lines_by_lf(chunk)  # noqa: PLW2901  # the same, ended by LF
+                end = len(chunk) - 2
+            # One event, as most servers send them.
+            if self._is_between and chunk.find(b"\n\n") == end and 0 <= end <= most:
+                event = self._event(str(chunk[:end], "utf-8", "replace").split("\n"))
+                if event is not None:
+                    yield event
             else:
-                events = self._parse(chunk)
-            yield from events
-            if self.failure is not None:
-                raise self.failure
+                yield from self._feed(chunk)
+                if self.failure is not None:
+                    raise self.failure
+            is_between = self._is_between and not self._is_after_cr
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """Take octets.
@@ -155,11 +168,7 @@ class EventParser:
         """
         if self._is_after_cr or b"\r" in chunk:
             chunk = self._end_lines_by_lf(chunk)
-        if self._is_between and chunk[-2:] == b"\n\n" and len(chunk) <= self._limit:
-            return self._parse(chunk)
-        events = self._feed_cut(chunk)
-        self._is_between = not self._pieces and self._beginning is None
-        return events
+        return self._feed(chunk)
 
     # --- octets to blocks -------------------------------------------------------------------------
 
@@ -171,6 +180,14 @@ class EventParser:
         if is_after_cr:
             chunk = chunk.removeprefix(b"\n")
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """Take octets whose lines end with LF alone."""
+        if self._is_between and chunk[-2:] == b"\n\n" and len(chunk) <= self._limit:
+            return self._parse(chunk)
+        events = self._feed_cut(chunk)
+        self._is_between = not self._pieces and self._beginning is None
+        return events
 
     def _feed_cut(self, chunk: bytes) -> list[ServerSentEvent]:
         if self._beginning is not None:
@@ -244,26 +261,42 @@ class EventParser:
 
     def _event(self, lines: list[str]) -> ServerSentEvent | None:
         """Make the event of one block; None where it has no data."""
-        kind, own_id, retry = "message", None, None
+        kind, own_id = "message", None
         data: list[str] = []
         for line in lines:
-            # With a space behind the colon, as nearly all are written, or without a colon.
+            # With one space behind the colon, as nearly all are written.
             name, _, value = line.partition(": ")
-            if name not in _FIELDS:
-                name, _, value = line.partition(":")
             if name == "data":
                 data.append(value)
             elif name == "event":
                 kind = value or "message"
-            elif name == "id":
-                if "\0" not in value:
-                    own_id = self.last_event_id = value
+            elif name == "id" and "\0" not in value:
+                own_id = self.last_event_id = value
+            else:
+                return self._event_of_any(lines)
+        if not data:
+            return None
+        text = data[0] if len(data) == 1 else "\n".join(data)
+        return _new(_Event, (kind, text, self.last_event_id, own_id, None))
+
+    def _event_of_any(self, lines: list[str]) -> ServerSentEvent | None:
+        """Make the event of one block, whatever its lines look like."""
+        kind, own_id, retry = "message", None, None
+        data: list[str] = []
+        for line in lines:
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            if name == "data":
+                data.append(value)
+            elif name == "event":
+                kind = value or "message"
+            elif name == "id" and "\0" not in value:
+                own_id = self.last_event_id = value
             elif name == "retry":
                 retry = self._take_retry(value)
         if not data:
             return None
-        text = data[0] if len(data) == 1 else "\n".join(data)
-        return _new(_Event, (kind, text, self.last_event_id, own_id, retry))
+        return ServerSentEvent(kind, "\n".join(data), self.last_event_id, own_id, retry)
 
     def _take_retry(self, value: str) -> float | None:
         if not (value.isascii() and value.isdigit()):
