@@ -40,7 +40,14 @@ class Route:
 
 
 def open_route(
-    host: str, port: int, tls: TlsSettings | None, proxy: Proxy | None, net: Net, attempt: Attempt
+    host: str,
+    port: int,
+    tls: TlsSettings | None,
+    proxy: Proxy | None,
+    net: Net,
+    attempt: Attempt,
+    *,
+    tunnels: bool = True,
 ) -> Route:
     """Connect to a server, all within the attempt's deadline.
 
@@ -51,6 +58,7 @@ def open_route(
         proxy: To go through, or None.
         net: How to open sockets.
         attempt: Its deadline, and who may call it off.
+        tunnels: Whether the way leads through the proxy, or ends there.
 
     Returns:
         The open way; no descriptor is left where an error is raised.
@@ -64,7 +72,10 @@ def open_route(
     try:
         pipe: Pipe = SocketPipe(sock, attempt)
         if proxy is not None:
-            pipe = _through(pipe, proxy, host, port, attempt)
+            pipe = _to_proxy(pipe, proxy, attempt)
+            if tunnels:
+                attempt.phase = f"waiting for the answer of the proxy {proxy.host}"
+                tunnel(pipe, proxy, host, port, attempt)
         if tls is not None:
             attempt.phase = f"TLS handshake with {host}"
             pipe = TlsPipe(pipe, tls)
@@ -78,13 +89,11 @@ def _connect_to(proxy: Proxy, net: Net, attempt: Attempt) -> PlainSocket:
     return connect(proxy.host, proxy.port, net, attempt)
 
 
-def _through(pipe: Pipe, proxy: Proxy, host: str, port: int, attempt: Attempt) -> Pipe:
-    if proxy.scheme == "https":
-        attempt.phase = f"TLS handshake with the proxy {proxy.host}"
-        pipe = TlsPipe(pipe, _required(proxy.tls))
-    attempt.phase = f"waiting for the answer of the proxy {proxy.host}"
-    tunnel(pipe, proxy, host, port, attempt)
-    return pipe
+def _to_proxy(pipe: Pipe, proxy: Proxy, attempt: Attempt) -> Pipe:
+    if proxy.scheme != "https":
+        return pipe
+    attempt.phase = f"TLS handshake with the proxy {proxy.host}"
+    return TlsPipe(pipe, _required(proxy.tls))
 
 
 def _required(tls: TlsSettings | None) -> TlsSettings:

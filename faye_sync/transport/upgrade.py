@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from faye_sync.driver.handshake import Pairs, shown
 from faye_sync.errors import ConfigurationError, HandshakeError
-from faye_sync.transport.adapter import MARK, Asking, Opened, UpgradeAdapter
+from faye_sync.transport.adapter import Asking, Opened, UpgradeAdapter
 from faye_sync.transport.attempt import Attempt
 from faye_sync.transport.request import joined_headers, plain_url, without_secrets
 from faye_sync.transport.wayfinder import Wayfinder
@@ -80,7 +80,7 @@ def _request(ways: Wayfinder, adapter: UpgradeAdapter, url: str, headers: Pairs)
         shadow.request(
             "GET",
             plain_url(url),
-            headers={**joined_headers(headers), MARK[0]: MARK[1]},
+            headers={**joined_headers(headers), **dict((adapter.MARK,))},
             auth=_auth_for(ways.auth, url, headers),
             proxies=dict(ways.proxies),
             stream=True,
