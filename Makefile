@@ -67,7 +67,10 @@ conformance: $(VENV)/test $(VENV)/machine ## Run all conformance tests (25 minut
 soak: $(VENV)/test ## Stress threads, gevent, eventlet and TLS for a minute or two each
 	$(BIN)/python -m pytest -m "stress and long" --timeout 900 $(ARGS)
 
-bench: $(VENV)/test ## Measure what compression costs, beside websockets (2 minutes)
+bench: $(VENV)/bench ## Measure compression and event streams beside the peers (5 minutes)
+	$(BIN)/python benchmarks/event_parsing.py $(ARGS)
+	$(BIN)/python benchmarks/event_streams.py $(ARGS)
+	$(BIN)/python benchmarks/event_latency.py $(ARGS)
 	$(BIN)/python benchmarks/compressed_echo.py $(ARGS)
 	$(BIN)/python benchmarks/deflate_speed.py
 	$(BIN)/python benchmarks/deflate_memory.py
@@ -145,6 +148,10 @@ $(VENV)/test: $(MADE) $(METADATA)
 
 $(VENV)/check: $(MADE) $(METADATA)
 	$(BIN)/python -m pip install --quiet --editable '.[gevent,test,check]'
+	@touch $@
+
+$(VENV)/bench: $(MADE) $(METADATA)
+	$(BIN)/python -m pip install --quiet --editable '.[gevent,test,bench]'
 	@touch $@
 
 # Beside Python packages: Chromium, nginx, Apache, bjoern, npm packages, Autobahn. What cannot

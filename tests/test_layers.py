@@ -30,7 +30,7 @@ FLOORS = (
     ("receiving",),
     ("farewell", "handout", "liveness", "watching"),
     ("sorting", "outflow"),
-    ("link", "pulling", "pumping"),
+    ("link", "pulling", "pumping", "event_stream"),
     ("delivery", "messages", "piping", "streams", "feed"),
     ("taking", "parts", "streaming"),
     ("reading",),
