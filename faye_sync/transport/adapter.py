@@ -78,6 +78,10 @@ class UpgradeAdapter(HopAdapter):
         history = tuple(refused.response for refused in earlier)
         return HandshakeError(message, last.head.status, last.head.headers(), last.body, history)
 
+    def unwanted(self) -> HandshakeError:
+        """Make the error for a last answer that is no 101."""
+        return self.refusal(f"the server answered {self.refusals[-1].head.said} instead of 101")
+
     # --- beneath ----------------------------------------------------------------------------------
 
     def _own_fields(self) -> Fields:

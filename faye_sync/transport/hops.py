@@ -110,6 +110,10 @@ class HopAdapter(HTTPAdapter):
         """Make the error that tells of the last answer, and of those before it."""
 
     @abstractmethod
+    def unwanted(self) -> Exception:
+        """Make the error for a last answer that is not the one wanted."""
+
+    @abstractmethod
     def _own_fields(self) -> Fields:
         """Return the headers that are chosen for each hop, after the others."""
 
