@@ -1,4 +1,4 @@
-"""The Flask example as a process of its own, and a headless Chromium to visit it."""
+"""The Flask examples as processes of their own, and a headless Chromium to visit them."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ START = 20.0  # seconds the server may take to print its address
 
 
 class Server:
-    """examples/flask_echo.py on a free port; url is where it listens."""
+    """An example on a free port; url is where it listens."""
 
-    def __init__(self) -> None:
+    def __init__(self, example: str) -> None:
         paths = (os.environ.get("PYTHONPATH"), str(ROOT))
         self._process = subprocess.Popen(
-            [sys.executable, str(ROOT / "examples" / "flask_echo.py"), "--port", "0"],
+            [sys.executable, str(ROOT / "examples" / example), "--port", "0"],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -76,7 +76,14 @@ def _read(log: IO[str], address: Future[str]) -> None:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    server = Server()
+    server = Server("flask_echo.py")
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def events_server() -> Iterator[Server]:
+    server = Server("flask_events.py")
     yield server
     server.kill()
 
