@@ -13,7 +13,12 @@ from typing import Any
 
 from werkzeug.http import parse_date
 
-from faye_sync.errors import ConfigurationError, FayeSyncError, HandshakeError
+from faye_sync.errors import (
+    ConfigurationError,
+    EventSourceError,
+    FayeSyncError,
+    HandshakeError,
+)
 
 # Seconds; a server that says more means never.
 LONGEST_RETRY_AFTER = 86400.0
@@ -65,7 +70,7 @@ class Reconnect:
             True for what the network did, for an answer that never came, and for
             refusals with one of the statuses.
         """
-        if isinstance(error, HandshakeError):
+        if isinstance(error, HandshakeError | EventSourceError):
             return error.status_code is None or error.status_code in self.statuses
         # A certificate that is not trusted is no better a second later. By its name, because ssl is
         # a thing of the transport's.
@@ -88,7 +93,7 @@ class Reconnect:
         except OverflowError:
             longest = self.maximum
         delay = longest * (1 - self.jitter * random.random())  # noqa: S311  # no secret
-        return max(delay, _retry_after(error))
+        return max(delay, retry_after(error))
 
 
 def _in_range(least: float, most: float = sys.float_info.max) -> Callable[[Any], bool]:
@@ -123,7 +128,17 @@ _ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def _retry_after(error: BaseException) -> float:
+def retry_after(error: BaseException) -> float:
+    """Read the seconds that the server of an error asks to wait (RFC 9110 10.2.3).
+
+    Safe from any thread.
+
+    Args:
+        error: One of ours has the headers of the answer; others have none.
+
+    Returns:
+        Seconds, up to LONGEST_RETRY_AFTER; 0 where it asks nothing.
+    """
     headers = getattr(error, "headers", None) if isinstance(error, FayeSyncError) else None
     value = "" if headers is None else headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():

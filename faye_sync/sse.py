@@ -87,11 +87,13 @@ class EventParser:
     Attributes:
         last_event_id: What to resume after: the id of the last whole block.
         failure: Set by an event over max_event_size; nothing is parsed behind it.
+        is_stopped: Set by any thread to have parse() end behind the event that it is at.
     """
 
     def __init__(self, last_event_id: str = "", *, max_event_size: int = 2**26) -> None:
         self.last_event_id = last_event_id
         self.failure: EventSourceError | None = None
+        self.is_stopped = False
         self._limit = max_event_size
         self._retry: float | None = None
         # What may be the beginning of a BOM; None once the stream has begun.
@@ -141,6 +143,8 @@ class EventParser:
             ):
                 text = str(chunk[6:end], "utf-8", "replace")
                 yield _new(_Event, ("message", text, self.last_event_id, None, None))
+                if self.is_stopped:
+                    return
                 continue
             if self._is_after_cr or b"\r" in chunk:
                 chunk = self._end_lines_by_lf(chunk)  # noqa: PLW2901  # the same, ended by LF
@@ -150,10 +154,16 @@ class EventParser:
                 event = self._event(str(chunk[:end], "utf-8", "replace").split("\n"))
                 if event is not None:
                     yield event
-            else:
-                yield from self._feed(chunk)
-                if self.failure is not None:
-                    raise self.failure
+                    if self.is_stopped:
+                        return
+                is_between = not self._is_after_cr
+                continue
+            for each in self._feed(chunk):
+                yield each
+                if self.is_stopped:
+                    return
+            if self.failure is not None:
+                raise self.failure
             is_between = self._is_between and not self._is_after_cr
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:

@@ -33,8 +33,7 @@ class Attempt:
     def __init__(self, world: Concurrency, timeout: float | None) -> None:
         self.world = world
         self.phase = "preparing the request"
-        self._timeout = timeout
-        self._deadline = math.inf if timeout is None else time.monotonic() + timeout
+        self.allow(timeout, f"no connection within the open_timeout of {timeout} s: ")
         self._is_called_off = False
         # Any thread may wake, and must not write to another socket of the same number.
         self._descriptor_lock = reentrant_lock()
@@ -43,6 +42,16 @@ class Attempt:
             undo.callback(self._waker.close)
             self._poller = world.poller(is_awaited=True)
             undo.pop_all()
+
+    def allow(self, timeout: float | None, late: str = "") -> None:
+        """Set another deadline.
+
+        Args:
+            timeout: Seconds from now; None for none.
+            late: What a TimeoutError says before the phase.
+        """
+        self._late = late
+        self._deadline = math.inf if timeout is None else time.monotonic() + timeout
 
     def wait(
         self, interests: Iterable[tuple[int, int]], limit: float | None = None
@@ -148,9 +157,7 @@ class Attempt:
         if self._is_called_off:
             raise CalledOff(f"called off while {self.phase}")
         if time.monotonic() >= self._deadline:
-            raise TimeoutError(
-                f"no connection within the open_timeout of {self._timeout} s: {self.phase}"
-            )
+            raise TimeoutError(f"{self._late}{self.phase}")
 
     def call_off(self) -> None:
         """End it: whatever waits, now or later, raises CalledOff. For any thread and for signals."""

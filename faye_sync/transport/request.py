@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from urllib3.exceptions import LocationParseError
@@ -14,11 +15,12 @@ from faye_sync.errors import ConfigurationError
 PLAIN_SCHEMES = {"ws": "http", "wss": "https"}
 
 
-def check_url(url: object) -> str:
-    """Refuse what is no URL of a WebSocket (RFC 6455 3).
+def check_url(url: object, schemes: Collection[str] = tuple(PLAIN_SCHEMES)) -> str:
+    """Refuse what is no URL of a WebSocket (RFC 6455 3), or of a page.
 
     Args:
-        url: With ws or wss; a fragment is dropped.
+        url: A fragment is dropped.
+        schemes: Those that it may have: ws and wss, or others.
 
     Returns:
         The URL.
@@ -36,9 +38,10 @@ def check_url(url: object) -> str:
         urlsplit(url)
     except (LocationParseError, ValueError):
         raise ConfigurationError(f"this is no URL: {without_secrets(url)!a}") from None
-    if parsed.scheme not in PLAIN_SCHEMES:
+    if parsed.scheme not in schemes:
         raise ConfigurationError(
-            f"scheme must be ws or wss, got {parsed.scheme or 'none'} in {without_secrets(url)!a}"
+            f"scheme must be {' or '.join(schemes)}, got {parsed.scheme or 'none'} in "
+            f"{without_secrets(url)!a}"
         )
     if not parsed.host or parsed.port == 0:
         part = "host" if not parsed.host else "port above 0"
@@ -95,7 +98,7 @@ def plain_url(url: str) -> str:
     """
     parsed = parse_url(url)
     return Url(
-        PLAIN_SCHEMES[str(parsed.scheme)],
+        PLAIN_SCHEMES.get(str(parsed.scheme), parsed.scheme),
         None,
         parsed.host,
         parsed.port,
