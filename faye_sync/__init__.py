@@ -1,6 +1,6 @@
 """Synchronous WebSocket and EventSource for WSGI applications and plain scripts.
 
-Client comes at its first use, because requests comes with it: a server's
+The clients come at their first use, because requests comes with them: a server's
 process is spared that, and gevent may still be patching it."""
 
 from importlib import import_module
@@ -12,6 +12,7 @@ from faye_sync.driver.extension import Extension
 from faye_sync.errors import (
     ConfigurationError,
     ConnectionClosed,
+    EventSourceError,
     FayeSyncError,
     HandshakeError,
     HijackError,
@@ -19,6 +20,7 @@ from faye_sync.errors import (
     ProtocolError,
     ProxyError,
 )
+from faye_sync.event_stream import parse_events
 from faye_sync.events import (
     CloseEvent,
     ErrorEvent,
@@ -28,6 +30,7 @@ from faye_sync.events import (
     PongEvent,
     ReadyState,
     ReconnectEvent,
+    ServerSentEvent,
 )
 from faye_sync.eventsource import EventSource
 from faye_sync.reconnect import Reconnect
@@ -35,6 +38,7 @@ from faye_sync.websocket import WebSocket
 
 if TYPE_CHECKING:
     from faye_sync.client import Client
+    from faye_sync.eventsource_client import EventSourceClient
 
 __all__ = [
     "Client",
@@ -43,6 +47,8 @@ __all__ = [
     "ConnectionClosed",
     "ErrorEvent",
     "EventSource",
+    "EventSourceClient",
+    "EventSourceError",
     "Extension",
     "FayeSyncError",
     "HandshakeError",
@@ -58,11 +64,16 @@ __all__ = [
     "ReadyState",
     "Reconnect",
     "ReconnectEvent",
+    "ServerSentEvent",
     "WebSocket",
     "broadcast",
+    "parse_events",
 ]
 
-_LATER = {"Client": "faye_sync.client"}
+_LATER = {
+    "Client": "faye_sync.client",
+    "EventSourceClient": "faye_sync.eventsource_client",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -86,12 +86,14 @@ class EventParser:
 
     Attributes:
         last_event_id: What to resume after: the id of the last whole block.
+        taken_id: The same, as far as the events of parse() were taken.
         failure: Set by an event over max_event_size; nothing is parsed behind it.
         is_stopped: Set by any thread to have parse() end behind the event that it is at.
     """
 
     def __init__(self, last_event_id: str = "", *, max_event_size: int = 2**26) -> None:
         self.last_event_id = last_event_id
+        self.taken_id = last_event_id
         self.failure: EventSourceError | None = None
         self.is_stopped = False
         self._limit = max_event_size
@@ -152,6 +154,7 @@ class EventParser:
             # One event, as most servers send them.
             if self._is_between and chunk.find(b"\n\n") == end and 0 <= end <= most:
                 event = self._event(str(chunk[:end], "utf-8", "replace").split("\n"))
+                self.taken_id = self.last_event_id
                 if event is not None:
                     yield event
                     if self.is_stopped:
@@ -159,9 +162,11 @@ class EventParser:
                 is_between = not self._is_after_cr
                 continue
             for each in self._feed(chunk):
+                self.taken_id = each.last_event_id
                 yield each
                 if self.is_stopped:
                     return
+            self.taken_id = self.last_event_id
             if self.failure is not None:
                 raise self.failure
             is_between = self._is_between and not self._is_after_cr

@@ -22,7 +22,7 @@ FLOORS = (
     ("errors", "events", "readiness", "deadlines", "_speedups"),
     ("driver", "sse", "concurrency", "environ"),
     ("transport", "origin", "terms", "reconnect"),
-    ("housekeeping",),
+    ("housekeeping", "resuming", "event_request"),
     ("shutdown",),
     ("event_target", "call_end"),
     ("backlog", "outbox"),
