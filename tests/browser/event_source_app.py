@@ -1,4 +1,4 @@
-"""Streams for Chromium: /case/number, /payloads, /shared?headers=, /resume/name, and questions."""
+"""Streams for Chromium: /case/number, /payloads, /shared?headers=, /resume/name, /stop, and /asked/name."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ PER_STREAM = 7
 ALL = 40
 
 asked: defaultdict[str, list[str]] = defaultdict(list)
-"""The last ids that a page's stream came with, by its name."""
+"""The last ids that a stream was asked for with, by its name."""
 
 
 def of_case(environ: dict, number: str, query: dict[str, str]) -> EventSource:
@@ -110,5 +110,9 @@ def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
         return front_page()(environ, start_response)
     if form == "asked":
         return json_page(asked[rest[0]])(environ, start_response)
+    if form == "stop":
+        asked[form].append("")
+        start_response("204 No Content", [])
+        return []
     query = {name: values[0] for name, values in parse_qs(environ["QUERY_STRING"]).items()}
     return STREAMS[form](environ, "".join(rest), query)(environ, start_response)

@@ -14,7 +14,8 @@ from selenium import webdriver
 
 from tests.browser.event_source_app import ALL, CASES, PAYLOADS, PER_STREAM
 from tests.support.no_socket import SCRIPT, inheriting
-from tests.support.servers import Server, serve
+from tests.support.servers import ROOT, Server, serve
+from tests.test_readme import blocks, serve_from
 
 pytestmark = pytest.mark.browser
 
@@ -58,6 +59,12 @@ source.onmessage = ({ data }) => {
   source.close();
   done({ ...seen, states: [...seen.states] });
 };
+"""
+
+# Behind the script of the documentation, which logs what comes.
+PUBLISH = """
+console.log = arguments[0];
+news.onopen = () => fetch("/news", { method: "POST", body: "Grüße" });
 """
 
 CONNECTING, CLOSED = 0, 2
@@ -150,6 +157,24 @@ def test_a_stream_lost_again_and_again_is_resumed_with_nothing_missing_and_nothi
         "states": [CONNECTING],
     }
     assert server.ask("/asked/lossy") == came_with
+
+
+def test_chromium_stays_away_after_a_204(page, server):
+    page.get(origin(server))
+
+    assert page.execute_async_script(FIRST, "/stop", False) == CLOSED
+    assert server.ask("/asked/stop") == [""]
+
+
+def test_the_script_of_the_documentation_gets_what_its_program_sends(page, tmp_path):
+    text = (ROOT / "docs" / "eventsource.rst").read_text(encoding="utf-8")
+    (script,) = blocks(text, "javascript")
+    program = next(block for block in blocks(text) if "def publish" in block)
+    (tmp_path / "news.py").write_text(program, encoding="utf-8")
+    with serve_from(tmp_path, "werkzeug", "news:app") as server:
+        page.get(origin(server))
+
+        assert page.execute_async_script(script + PUBLISH) == "Grüße"
 
 
 # --- pages of another origin ------------------------------------------------------------------------
