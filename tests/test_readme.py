@@ -13,8 +13,9 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import requests
 
-from faye_sync import Client, FayeSyncError, WebSocket, errors
+from faye_sync import Client, EventSourceClient, FayeSyncError, WebSocket, errors
 from tests.support.peer import Peer
 from tests.support.program import Program
 from tests.support.servers import ROOT, SERVERS, Server, serve
@@ -252,6 +253,25 @@ CLAIMS = {
         "tests/interop/test_deflate_as_server.py::test_node_gets_back_what_it_sent",
         "tests/browser/test_deflate.py::test_messages_come_back_compressed",
     ),
+    "Any text comes out of Chromium's EventSource as it was sent, but for CR, which becomes LF.": (
+        "tests/browser/test_event_source.py::test_every_awkward_payload_comes_out_of_chromium_as_it_was_sent",
+        "tests/test_sse.py::test_any_event_comes_back_as_it_was",
+    ),
+    "A stream is parsed as the standard says and as Chromium does, however it is cut.": (
+        "tests/test_sse.py::test_a_stream_gives_the_events_of_the_standard",
+        "tests/test_sse.py::test_cut_at_any_place_it_gives_the_same",
+        "tests/browser/test_event_source.py::test_every_case_of_the_standard_gives_chromium_the_events_of_the_vectors",
+    ),
+    "What would break out of an event's field is refused.": (
+        "tests/test_sse.py::test_what_cannot_be_carried_is_refused",
+    ),
+    "A stream that is dropped again and again is resumed with nothing missing and nothing twice.": (
+        "tests/browser/test_event_source.py::test_a_stream_lost_again_and_again_is_resumed_with_nothing_missing_and_nothing_twice",
+        "tests/browser/test_flask_events.py::test_a_drop_is_made_good_with_nothing_missing_and_nothing_twice",
+    ),
+    "A page of another origin reads a stream where its headers allow it, and nowhere else.": (
+        "tests/browser/test_event_source.py::test_a_page_of_another_origin_reads_what_the_headers_allow",
+    ),
 }
 
 
@@ -393,7 +413,17 @@ def test_every_lock_of_the_code_is_in_the_architecture():
 # --- programs -------------------------------------------------------------------------------------------
 
 CHAT, *OTHERS = blocks(README)
-NAMES = ("start", "listeners", "attached", "blocking client", "listening client", "reconnecting")
+NAMES = (
+    "clock",
+    "start",
+    "listeners",
+    "attached",
+    "blocking client",
+    "listening client",
+    "reconnecting",
+    "event source",
+    "event client",
+)
 PROGRAMS = dict(zip(NAMES, OTHERS, strict=True))
 
 
@@ -495,6 +525,29 @@ def test_the_reconnecting_program_outlives_a_reload_of_its_server(chat):
         client.read_until("here I am")
         client.send_signal(signal.SIGINT)
         assert client.wait() != 0
+
+
+@pytest.mark.parametrize("name", ["werkzeug", "gunicorn-gthread", "gunicorn-gevent"])
+def test_the_clock_sends_the_time_to_the_client_of_the_readme(name, tmp_path):
+    (tmp_path / "clock.py").write_text(PROGRAMS["clock"], encoding="utf-8")
+    with (
+        serve_from(tmp_path, name, "clock:app") as server,
+        client_of(server, "event client", tmp_path) as client,
+    ):
+        for _ in range(2):
+            assert re.fullmatch(r"message \w{3} \w{3} .\d \d\d:\d\d:\d\d \d{4}", client.read())
+        client.send_signal(signal.SIGINT)
+        assert client.wait() != 0
+        assert "Traceback" not in server.log()
+
+
+def test_what_is_posted_to_the_program_that_pushes_comes_to_who_listens(tmp_path):
+    (tmp_path / "news.py").write_text(PROGRAMS["event source"], encoding="utf-8")
+    with serve_from(tmp_path, "gunicorn-gthread", "news:app") as server:
+        url = f"http://127.0.0.1:{server.port}/news"
+        with EventSourceClient(url) as events:
+            events.on("open", lambda _: requests.post(url, data="extra", timeout=20))
+            assert next(iter(events)).data == "extra"
 
 
 @pytest.mark.parametrize("block", blocks(README), ids=["chat", *NAMES])
