@@ -112,8 +112,6 @@ class EventSourceClient(EventTarget):
         self._world = world_here()
         self._dispatching: object = None
         self._is_closed = False
-        # Whether the stream that is read, or was last, has given anything.
-        self._is_good = False
         self._attempt: Attempt | None = None
 
     # --- blocking style -----------------------------------------------------------------------------
@@ -276,14 +274,9 @@ class EventSourceClient(EventTarget):
             fetched = self._request.make(attempt, self.last_event_id)
             try:
                 self._opened(fetched)
-                yield from self._parser.parse(self._chunks(fetched))
+                yield from self._parser.parse(fetched.chunks())
             finally:
                 fetched.close()
-
-    def _chunks(self, fetched: Fetched) -> Iterator[bytes]:
-        for chunk in fetched.chunks():
-            self._is_good = self._is_good or b"data" in chunk
-            yield chunk
 
     def _new_attempt(self, timeout: float | None) -> Attempt:
         """Make the attempt that close() calls off from now on."""
@@ -308,7 +301,7 @@ class EventSourceClient(EventTarget):
         """Wait for the next attempt to be due; or end, and raise what is final.
 
         Without an error the stream came to its end."""
-        was_good, self._is_good = self._is_good, False
+        was_good, self._parser.has_given = self._parser.has_given, False
         is_too_big = error is not None and error is self._parser.failure
         if getattr(error, "status_code", None) == 204 or (error is None and not self._goes_on):
             self._end(CloseEvent(1000, "", True, "peer"))

@@ -16,7 +16,8 @@ CONTENT_TYPE = "text/event-stream"
 # A comment, which no client shows; the blank line has a client that reads by events see it at once.
 PING = b":\n\n"
 
-_LF = 10
+# As a number it is looked for five times as fast.
+_CR = 13
 _BOM = b"\xef\xbb\xbf"
 
 # The only ends of lines there are: str.splitlines() knows seven more.
@@ -87,6 +88,7 @@ class EventParser:
     Attributes:
         last_event_id: What to resume after: the id of the last whole block.
         taken_id: The same, as far as the events of parse() were taken.
+        has_given: Whether there was an event.
         failure: Set by an event over max_event_size; nothing is parsed behind it.
         is_stopped: Set by any thread to have parse() end behind the event that it is at.
     """
@@ -94,6 +96,7 @@ class EventParser:
     def __init__(self, last_event_id: str = "", *, max_event_size: int = 2**26) -> None:
         self.last_event_id = last_event_id
         self.taken_id = last_event_id
+        self.has_given = False
         self.failure: EventSourceError | None = None
         self.is_stopped = False
         self._limit = max_event_size
@@ -130,46 +133,33 @@ class EventParser:
         Raises:
             EventSourceError: An event exceeds max_event_size.
         """
-        most = self._limit - 2
-        is_between = False
         for chunk in chunks:
-            end = len(chunk) - 2
-            # One event of one line, as language models send them.
-            if (
-                chunk[:6] == b"data: "
-                and chunk.find(b"\n") == end
-                and chunk[-1] == _LF
-                and is_between
-                and b"\r" not in chunk
-                and end <= most
-            ):
-                text = str(chunk[6:end], "utf-8", "replace")
-                yield _new(_Event, ("message", text, self.last_event_id, None, None))
-                if self.is_stopped:
-                    return
-                continue
-            if self._is_after_cr or b"\r" in chunk:
+            if _CR in chunk or self._is_after_cr:
                 chunk = self._end_lines_by_lf(chunk)  # noqa: PLW2901  # the same, ended by LF
-                end = len(chunk) - 2
-            # One event, as most servers send them.
-            if self._is_between and chunk.find(b"\n\n") == end and 0 <= end <= most:
-                event = self._event(str(chunk[:end], "utf-8", "replace").split("\n"))
-                self.taken_id = self.last_event_id
-                if event is not None:
-                    yield event
-                    if self.is_stopped:
-                        return
-                is_between = not self._is_after_cr
-                continue
-            for each in self._feed(chunk):
-                self.taken_id = each.last_event_id
-                yield each
+            if self._is_between and chunk[-2:] == b"\n\n" and len(chunk) <= self._limit:
+                text = chunk[:-2].decode("utf-8", "replace")
+                if "\n\n" not in text:
+                    # One event, as most servers send them.
+                    event = self._event(text)
+                    if event is not None:
+                        self.taken_id = event[2]
+                        self.has_given = True
+                        yield event
+                        if self.is_stopped:
+                            return
+                    continue
+                events = self._events(text)
+            else:
+                events = self._feed_cut(chunk)
+            for event in events:
+                self.taken_id = event[2]
+                self.has_given = True
+                yield event
                 if self.is_stopped:
                     return
             self.taken_id = self.last_event_id
             if self.failure is not None:
                 raise self.failure
-            is_between = self._is_between and not self._is_after_cr
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """Take octets.
@@ -181,9 +171,9 @@ class EventParser:
         Returns:
             The events whose blank line has come.
         """
-        if self._is_after_cr or b"\r" in chunk:
+        if _CR in chunk or self._is_after_cr:
             chunk = self._end_lines_by_lf(chunk)
-        return self._feed(chunk)
+        return self._feed_cut(chunk)
 
     # --- octets to blocks -------------------------------------------------------------------------
 
@@ -196,20 +186,16 @@ class EventParser:
             chunk = chunk.removeprefix(b"\n")
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-    def _feed(self, chunk: bytes) -> list[ServerSentEvent]:
-        """Take octets whose lines end with LF alone."""
-        if self._is_between and chunk[-2:] == b"\n\n" and len(chunk) <= self._limit:
-            return self._parse(chunk)
-        events = self._feed_cut(chunk)
-        self._is_between = not self._pieces and self._beginning is None
-        return events
-
     def _feed_cut(self, chunk: bytes) -> list[ServerSentEvent]:
+        """Take octets that are cut anywhere, and whose lines end with LF alone."""
         if self._beginning is not None:
             chunk = self._begin(chunk)
         if self._held + len(chunk) > self._limit:
-            return self._feed_bounded(chunk)
-        return self._take(chunk)
+            events = self._feed_bounded(chunk)
+        else:
+            events = self._take(chunk)
+        self._is_between = not self._pieces and self._beginning is None
+        return events
 
     def _begin(self, chunk: bytes) -> bytes:
         """Leave out one BOM, of which the first octet may come alone."""
@@ -252,53 +238,53 @@ class EventParser:
         if rest:
             self._pieces.append(rest)
             self._held = len(rest)
-        return self._parse(blocks)
+        # An octet of LF is never part of another character, so none has been cut.
+        return self._events(blocks[:-2].decode("utf-8", "replace"))
 
     # --- blocks to events -------------------------------------------------------------------------
 
-    def _parse(self, blocks: bytes) -> list[ServerSentEvent]:
-        """Parse whole blocks, the last with its blank line."""
-        # An octet of LF is never part of another character, so none has been cut.
-        texts = str(blocks, "utf-8", "replace").split("\n\n")
-        texts.pop()
+    def _events(self, text: str) -> list[ServerSentEvent]:
+        """Make the events of whole blocks, the last without its blank line."""
         events = []
-        last_event_id = self.last_event_id
-        for text in texts:
-            # The block that most streams are made of, and all those of language models.
-            if text[:6] == "data: " and "\n" not in text:
-                events.append(_new(_Event, ("message", text[6:], last_event_id, None, None)))
-                continue
-            event = self._event(text.split("\n"))
-            last_event_id = self.last_event_id
+        for block in text.split("\n\n"):
+            event = self._event(block)
             if event is not None:
                 events.append(event)
         return events
 
-    def _event(self, lines: list[str]) -> ServerSentEvent | None:
+    def _event(self, block: str) -> ServerSentEvent | None:
         """Make the event of one block; None where it has no data."""
-        kind, own_id = "message", None
-        data: list[str] = []
-        for line in lines:
+        # The block that all streams of language models are made of.
+        if block[:6] == "data: " and "\n" not in block:
+            return _new(_Event, ("message", block[6:], self.last_event_id, None, None))
+        kind, own_id, text, more = "message", None, None, None
+        for line in block.split("\n"):
             # With one space behind the colon, as nearly all are written.
             name, _, value = line.partition(": ")
             if name == "data":
-                data.append(value)
-            elif name == "event":
-                kind = value or "message"
+                if text is None:
+                    text = value
+                elif more is None:
+                    more = [text, value]
+                else:
+                    more.append(value)
             elif name == "id" and "\0" not in value:
                 own_id = self.last_event_id = value
+            elif name == "event":
+                kind = value or "message"
             else:
-                return self._event_of_any(lines)
-        if not data:
+                return self._event_of_any(block)
+        if text is None:
             return None
-        text = data[0] if len(data) == 1 else "\n".join(data)
+        if more is not None:
+            text = "\n".join(more)
         return _new(_Event, (kind, text, self.last_event_id, own_id, None))
 
-    def _event_of_any(self, lines: list[str]) -> ServerSentEvent | None:
+    def _event_of_any(self, block: str) -> ServerSentEvent | None:
         """Make the event of one block, whatever its lines look like."""
         kind, own_id, retry = "message", None, None
         data: list[str] = []
-        for line in lines:
+        for line in block.split("\n"):
             name, _, value = line.partition(":")
             value = value.removeprefix(" ")
             if name == "data":

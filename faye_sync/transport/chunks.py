@@ -7,6 +7,7 @@ not imported."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 # Octets read at once, at most.
@@ -49,11 +50,11 @@ def _of_response(raw: Any) -> Iterable[bytes]:
     beneath = getattr(raw, "_fp", None)
     if beneath is not None and hasattr(beneath, "read1") and _is_plain(raw):
         # Half the work of urllib3's own, and a chunk's part comes before its end.
-        return _of_file(beneath.read1)
+        return iter(partial(beneath.read1, CHUNK), b"")
     if getattr(raw, "chunked", False):
         return raw.stream(CHUNK, decode_content=True)  # type: ignore[no-any-return]  # of bytes
     if hasattr(raw, "read1"):
-        return _of_file(lambda size: raw.read1(size, decode_content=True))
+        return iter(partial(raw.read1, CHUNK, decode_content=True), b"")
     # Before urllib3 2.1: a call for each octet, but none too late.
     return raw.stream(1, decode_content=True)  # type: ignore[no-any-return]  # of bytes
 
