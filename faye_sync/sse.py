@@ -151,9 +151,9 @@ class EventParser:
                 events = self._events(text)
             else:
                 events = self._feed_cut(chunk)
+            self.has_given = self.has_given or bool(events)
             for event in events:
                 self.taken_id = event[2]
-                self.has_given = True
                 yield event
                 if self.is_stopped:
                     return
@@ -247,8 +247,7 @@ class EventParser:
         """Make the events of whole blocks, the last without its blank line."""
         events = []
         for block in text.split("\n\n"):
-            event = self._event(block)
-            if event is not None:
+            if (event := self._event(block)) is not None:
                 events.append(event)
         return events
 
