@@ -151,11 +151,10 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     with TemporaryDirectory() as folder, ExitStack() as stack:
         here = Path(folder)
-        server = stack.enter_context(
-            serve("gunicorn-gthread-2", "benchmarks.event_latency:app", here)
-        )
+        server = serve("gunicorn-gthread-2", "benchmarks.event_latency:app", here)
+        stack.callback(server.stop)
         proxy = serve_nginx(server, here, directives="")
-        stack.enter_context(proxy.plain)
+        stack.callback(proxy.plain.stop)
         print(f"{'milliseconds':60}{'median':>10}{'longest':>10}")
         for where, port in (("gunicorn", server.port), ("nginx", proxy.plain.port)):
             for what, path in (("EventSource", "ticks"), ("a generator by hand", "by-hand")):
