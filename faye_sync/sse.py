@@ -245,11 +245,8 @@ class EventParser:
 
     def _events(self, text: str) -> list[ServerSentEvent]:
         """Make the events of whole blocks, the last without its blank line."""
-        events = []
-        for block in text.split("\n\n"):
-            if (event := self._event(block)) is not None:
-                events.append(event)
-        return events
+        blocks = text.split("\n\n")
+        return [event for block in blocks if (event := self._event(block)) is not None]
 
     def _event(self, block: str) -> ServerSentEvent | None:
         """Make the event of one block; None where it has no data."""

@@ -190,8 +190,11 @@ class FetchAdapter(HopAdapter):
         return name.lower() in ("connection", "last-event-id")
 
     def _exchange(self, hop: Hop, route: Route) -> requests.Response:
-        conn = _Connection(hop.host, _PipeSocket(route.pipe, self._before_read))
-        raw = _answer(conn, hop)
+        sock = _PipeSocket(route.pipe, self._before_read)
+        raw = _answer(_Connection(hop.host, sock), hop)
+        if sock.file.has_ended:
+            # http.client takes the end of the connection for that of the head.
+            raise EventSourceError(f"{hop.host} closed the connection before a whole answer")
         head = Head(raw.status, raw.reason or "", "1.1", tuple(raw.headers.items()))
         if head.status == 200 and is_event_stream(raw.headers.get("Content-Type", "")):
             self.give_up()
@@ -227,10 +230,10 @@ class _PipeSocket:
 
     def __init__(self, pipe: Pipe, before_read: Callable[[], None]) -> None:
         self._pipe = pipe
-        self._file = _PipeFile(pipe, before_read)
+        self.file = _PipeFile(pipe, before_read)
 
     def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
-        return io.BufferedReader(self._file, CHUNK)
+        return io.BufferedReader(self.file, CHUNK)
 
     def sendall(self, data: Any) -> None:
         self._pipe.send_all(bytes(data))
@@ -252,6 +255,7 @@ class _PipeFile(io.RawIOBase):
         self._pipe = pipe
         self._before_read = before_read
         self._held = memoryview(b"")
+        self.has_ended = False
 
     def readable(self) -> bool:
         return True
@@ -260,6 +264,7 @@ class _PipeFile(io.RawIOBase):
         if not self._held:
             self._before_read()
             self._held = memoryview(self._pipe.recv())
+            self.has_ended = not self._held
         size = min(len(buffer), len(self._held))
         buffer[:size] = self._held[:size]
         self._held = self._held[size:]
