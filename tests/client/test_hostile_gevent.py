@@ -10,7 +10,13 @@ from tests.support.on_a_hub import assert_passes, on_a_hub
 
 PATIENCE = 120.0  # seconds for a file that should take 20
 
-STAGES = ("hostile_frames", "hostile_refusals", "hostile_redirects", "hostile_slow")
+STAGES = (
+    "hostile_frames",
+    "hostile_refusals",
+    "hostile_redirects",
+    "hostile_slow",
+    "event_source",
+)
 # Many cases that are the same on any thread, and floods, which take their time.
 ALSO = ("heads", "injection", "proxies", "socks", "endless")
 
