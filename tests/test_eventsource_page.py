@@ -61,11 +61,27 @@ PROOFS = {
         "tests/browser/test_event_source.py::test_chromium_stays_away_after_a_204",
         "tests/test_eventsource.py::test_the_head_keeps_proxies_and_middlewares_from_buffering",
     ),
+    "The client": (
+        "tests/client/test_event_source.py::test_a_get_is_made_again_however_it_ended",
+        "tests/client/test_event_source.py::test_a_post_is_never_made_again_wherever_it_is_cut",
+        "tests/client/test_event_source.py::test_a_status_opens_leads_on_or_is_final",
+        "tests/client/test_event_source.py::test_of_a_long_refusal_the_first_64_kib_are_kept",
+        "tests/client/test_event_source.py::test_the_stream_says_how_long_to_wait",
+        "tests/client/test_event_source.py::test_waits_grow_up_to_max_delay_and_begin_anew_behind_an_event",
+        "tests/client/test_event_source.py::test_a_server_that_says_when_to_come_again_is_heard",
+        "tests/client/test_event_source.py::test_headers_of_the_users_are_sent_and_asked_for_again_at_each_attempt",
+        "tests/client/test_event_source.py::test_a_silent_stream_is_given_up_at_read_timeout_and_asked_for_again",
+        "tests/client/test_event_source.py::test_an_event_over_the_limit_is_final_and_those_before_it_come",
+        "tests/client/test_event_source.py::test_close_on_another_thread_ends_the_iteration_at_any_moment",
+        "tests/client/test_event_source.py::test_listeners_hear_of_all_that_happens_on_one_thread",
+        "tests/test_event_stream.py::test_a_source_of_octets_gives_its_events",
+        "tests/test_event_stream.py::test_a_response_gives_an_event_before_anything_follows",
+    ),
 }
 
 
 def test_what_shows_a_section_is_there():
-    assert set(PROOFS) < set(re.findall(r"^(.+)\n---+$", PAGE, re.MULTILINE))
+    assert list(PROOFS) == re.findall(r"^(.+)\n---+$", PAGE, re.MULTILINE)
     assert [proof for proofs in PROOFS.values() for proof in proofs if not exists(proof)] == []
 
 

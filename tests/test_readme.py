@@ -272,6 +272,17 @@ CLAIMS = {
     "A page of another origin reads a stream where its headers allow it, and nowhere else.": (
         "tests/browser/test_event_source.py::test_a_page_of_another_origin_reads_what_the_headers_allow",
     ),
+    "``EventSourceClient`` yields each event as it comes, whatever the framing and the coding.": (
+        "tests/client/test_event_source.py::test_an_event_comes_when_its_last_octet_does_whatever_the_framing",
+        "tests/client/test_event_source.py::test_an_event_comes_at_once_out_of_a_coding",
+    ),
+    "It resumes a GET however it ended, never repeats a POST, and ends at ``close()`` at any "
+    "moment.": (
+        "tests/client/test_event_source.py::test_a_get_is_made_again_however_it_ended",
+        "tests/client/test_event_source.py::test_the_id_of_the_last_event_that_was_taken_is_resumed_after",
+        "tests/client/test_event_source.py::test_a_post_is_never_made_again_wherever_it_is_cut",
+        "tests/client/test_event_source.py::test_close_on_another_thread_ends_the_iteration_at_any_moment",
+    ),
 }
 
 
