@@ -12,34 +12,14 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from faye_sync import ConnectionClosed, WebSocket, broadcast
+from faye_sync import ConnectionClosed, EventSource, WebSocket, broadcast
+from tests.servers import stream_app
 from tests.support import app
 from tests.support.app import MISTAKES, QUESTIONS, STYLES, Page, json_page, options_of
+from tests.support.ledger import PATIENCE, Ledger
 from tests.support.parallel import Event, in_parallel
 
-PATIENCE = 30.0  # seconds to wait for what should come soon
 BIG = 2**26  # octets, more than any socket's buffers take
-
-
-class Ledger:
-    """Values by name, for which other requests may wait."""
-
-    def __init__(self) -> None:
-        self._values: dict[str, Any] = {}
-        self._changed = Event()
-
-    def put(self, name: str, value: Any) -> None:
-        self._values[name] = value
-        changed, self._changed = self._changed, Event()
-        changed.set()
-
-    def get(self, name: str) -> Any:
-        deadline = time.monotonic() + PATIENCE
-        while name not in self._values:
-            changed = self._changed
-            if name not in self._values and not changed.wait(deadline - time.monotonic()):
-                raise TimeoutError(f"nothing came under the name {name!r}")
-        return self._values[name]
 
 
 results = Ledger()
@@ -224,8 +204,10 @@ ACTIONS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def respond(environ: dict) -> WebSocket | Page:
+def respond(environ: dict) -> WebSocket | EventSource | Page:
     path = environ["PATH_INFO"]
+    if path.startswith("/streams/"):
+        return stream_app.respond(environ)
     if path in QUESTIONS:
         return json_page(QUESTIONS[path]())
     _, what, name = path.split("/")

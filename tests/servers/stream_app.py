@@ -1,8 +1,8 @@
-"""What the servers' tests of EventSource serve: /form/name?option=value, and questions about it.
+"""What the servers' tests of EventSource serve: /streams/form/name?option=value, and questions.
 
 Forms: push, a stream that /send/name feeds; count, an iterable of so many numbers; endless, one
-that never ends; quiet, one that gives an item and then waits for /release/name. The name is the
-test's own word for the stream; /end/name waits for its end and tells its cause."""
+that never ends; quiet, one that gives an item and then waits for /release/name; failing. The name
+is the test's own word for the stream; /end/name waits for its end and tells its cause."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from faye_sync import EventSource
-from tests.servers.app import Ledger
 from tests.support.app import Page, json_page, number
+from tests.support.ledger import Ledger
 from tests.support.parallel import Event
 
 OPTIONS: dict[str, Callable[[str], object]] = {
@@ -67,7 +67,7 @@ FORMS: dict[str, Callable[..., Iterator[Any]]] = {
 
 
 def respond(environ: dict) -> EventSource | Page:
-    _, form, name = environ["PATH_INFO"].split("/", 2)
+    _, _, form, name = environ["PATH_INFO"].split("/", 3)
     query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
     if form in QUESTIONS:
         return json_page(QUESTIONS[form](name, query))
@@ -109,8 +109,4 @@ QUESTIONS: dict[str, Callable[[str, dict[str, str]], Any]] = {
 
 
 def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
-    answer = respond(environ)
-    if isinstance(answer, EventSource):
-        return answer(environ, start_response)
-    start_response("200 OK", [("Content-Type", answer.content_type)])
-    return [answer.body]
+    return respond(environ)(environ, start_response)
