@@ -6,11 +6,14 @@ that pulls (pulling.py)."""
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from faye_sync.concurrency import Concurrency, Event as Flag, reentrant_lock
 from faye_sync.events import CloseEvent, DrainEvent, ErrorEvent, Event, OpenEvent, ReadyState
 from faye_sync.outbox import PORTION, Outbox
+from faye_sync.transport.waker import PolledFlag
 
 # Ends that lose nothing of what was queued.
 _ORDERLY = frozenset(("local", "shutdown"))
@@ -58,10 +61,9 @@ class Feed:
         self._name = name
         self._listening = listening
         self.outflow: Outflow | None = None
-        # Raised when there is room, or no use for it.
-        self._room = world.event()
+        # Raised when there is room, or nothing to wait for any more.
+        self._room: Flag = world.event()
         self._wants_room = False
-        self._over = world.event()
         # Guards the steps of the state, and the queue of what listeners are to hear.
         self._feed_lock = reentrant_lock()
         self._is_closing = False
@@ -113,7 +115,25 @@ class Feed:
 
     def wait_ended(self) -> None:
         """Wait until nothing more goes out. At home in the stream's world."""
-        self._over.wait()
+        while not self.has_ended():
+            self._room.clear()
+            # Looked at again, because it may have ended just before.
+            if not self.has_ended():
+                self._room.wait()
+
+    def has_ended(self) -> bool:
+        """Whether nothing more goes out."""
+        return self.state is ReadyState.CLOSED
+
+    @contextmanager
+    def letting_signals_in(self) -> Iterator[None]:
+        """Have signal handlers run while this thread, the main one, waits for the stream."""
+        flag = PolledFlag(self.world)
+        self._room = flag
+        try:
+            yield
+        finally:
+            flag.close()
 
     def begin(self, outflow: Outflow) -> None:
         """Have a way out carry what is queued, from now on.
@@ -162,7 +182,6 @@ class Feed:
         self._is_closing = True
         self.outbox.clear()
         self._raise(self._room)
-        self._raise(self._over)
         is_clean = cause in _ORDERLY
         self.tell(CloseEvent(1000 if is_clean else 1006, "", is_clean, cause))
 

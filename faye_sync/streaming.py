@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
+from faye_sync.concurrency import THREADS, main_thread_check
 from faye_sync.errors import HijackError
 from faye_sync.events import ReadyState
 from faye_sync.feed import Feed
@@ -92,7 +94,10 @@ class Streaming:
         feed = self._feed
         self._begin(SocketOutflow(taken, feed.outbox, feed, self._ping, self._send_timeout))
         yield PING
-        if self._stays:
+        if not self._stays:
+            return
+        is_main = feed.world is THREADS and main_thread_check()()
+        with feed.letting_signals_in() if is_main else nullcontext():
             if self.pump is not None:
                 self.pump.run()
             feed.wait_ended()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from _socket import socketpair
 
+from faye_sync.concurrency import Concurrency
+
 
 class Waker:
     """A descriptor that becomes readable when any thread says so."""
@@ -37,3 +39,38 @@ class Waker:
         """Give up the descriptors."""
         self._ear.close()
         self._mouth.close()
+
+
+class PolledFlag:
+    """A flag for one waiter, who lets signal handlers run meanwhile.
+
+    gunicorn asks for SIGTERM to restart system calls, so the main thread that waits
+    for a lock would not hear of it; a poll is never restarted."""
+
+    def __init__(self, world: Concurrency) -> None:
+        self._world = world
+        self._waker = Waker()
+        self._flag = False
+
+    def is_set(self) -> bool:
+        """Look at the flag."""
+        return self._flag
+
+    def set(self) -> None:
+        """Raise the flag and wake whoever waits. Safe from any thread, and after close()."""
+        self._flag = True
+        self._waker.wake()
+
+    def clear(self) -> None:
+        """Lower the flag; for whoever waits."""
+        self._flag = False
+        self._waker.reset()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the flag; False when timeout seconds passed first."""
+        self._world.wait_readable(self._waker.fileno(), timeout)
+        return self._flag
+
+    def close(self) -> None:
+        """Give up the descriptors."""
+        self._waker.close()

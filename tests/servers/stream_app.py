@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl
@@ -28,6 +27,7 @@ streams: dict[str, EventSource] = {}
 ends = Ledger()
 closings = Ledger()
 gates: dict[str, Event] = {}
+given: dict[str, int] = {}
 
 
 def count(name: str, size: int) -> Iterator[Any]:
@@ -39,7 +39,9 @@ def count(name: str, size: int) -> Iterator[Any]:
 
 def endless(name: str) -> Iterator[Any]:
     try:
-        yield from itertools.count()
+        for number in itertools.count():
+            given[name] = number
+            yield number
     finally:
         closings.put(name, "closed")
 
@@ -91,20 +93,26 @@ def send(name: str, query: dict[str, str]) -> bool:
     return streams[name].send("x" * size if size else query["data"], query.get("event"))
 
 
+def broadcast(name: str, query: dict[str, str]) -> int:
+    """Send to all streams whose names begin with one."""
+    chosen = [es for each, es in streams.items() if each.startswith(f"{name}-")]
+    return sum(es.send(query["data"]) for es in chosen)
+
+
 def release(name: str, query: dict[str, str]) -> bool:
     gates[name].set()
     return True
 
 
 QUESTIONS: dict[str, Callable[[str, dict[str, str]], Any]] = {
-    "hello": lambda name, query: "hello",
     "send": send,
+    "broadcast": broadcast,
     "release": release,
+    "given": lambda name, query: given.get(name),
     "close": lambda name, query: streams[name].close(),
     "end": lambda name, query: ends.get(name),
     "closing": lambda name, query: closings.get(name),
     "state": lambda name, query: streams[name].ready_state,
-    "threads": lambda name, query: sorted(thread.name for thread in threading.enumerate()),
 }
 
 
