@@ -59,6 +59,8 @@ class Streaming:
         """Yield what the server is to write; PEP 3333's body."""
         if self._is_head or self._feed.state is ReadyState.CLOSED:
             self.close()
+            # Hypercorn sends no head before it has a part of the body.
+            yield b""
         elif self._found is None:
             yield from self._pull()
         else:

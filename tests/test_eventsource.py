@@ -289,7 +289,7 @@ def test_a_stream_that_ended_before_the_call_is_answered_and_ends(call):
 def test_a_head_request_has_no_body_and_ends_the_stream():
     es = EventSource(environ("HEAD"))
     answer = Answer(es)
-    assert list(answer.blocks) == []
+    assert b"".join(answer.blocks) == b""
     assert es.closed
 
 

@@ -1,4 +1,4 @@
-"""What servers without a socket serve: every path makes a WebSocket of its request.
+"""What servers without a socket serve: every path makes a WebSocket of its request, but /streams/.
 
 HijackError becomes a 501 that says the error's text, except under /uncaught. GET /hello and
 /environ answer questions, and so does any request with an X-Environ header, a handshake too."""
@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable
 
 from faye_sync import HijackError, WebSocket
+from tests.servers import stream_app
 
 
 def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
@@ -18,6 +19,8 @@ def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
     if path == "/environ" or "HTTP_X_ENVIRON" in environ:
         return answer("200 OK", json.dumps(described(environ)), start_response)
     try:
+        if path.startswith("/streams/"):
+            return stream_app.application(environ, start_response)
         ws = WebSocket(environ)
     except HijackError as error:
         if path == "/uncaught":
