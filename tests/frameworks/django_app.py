@@ -10,7 +10,7 @@ from django.db import connection
 from django.http import HttpResponse
 from django.urls import path
 
-from faye_sync import WebSocket
+from faye_sync import EventSource, WebSocket
 from tests.support.app import MISTAKES, STYLES
 
 
@@ -50,6 +50,18 @@ def query(request):
     return WebSocket(request).start(talk).django_response()
 
 
+def events_in_session(request):
+    request.session["seen"] = "yes"
+    es = EventSource(request)
+    es.send("welcome")
+    return es.django_response()
+
+
+def events_of_an_iterable(request, detach):
+    options = {} if detach == "none" else {"detach": False}
+    return EventSource.stream(request, ["one", "two"], **options).django_response()
+
+
 def forget(request, name):
     MISTAKES[name](WebSocket(request))
 
@@ -64,6 +76,8 @@ urlpatterns = [
     path("session", in_session),
     path("query", query),
     path("rejected-with-cookies", rejected_with_cookies),
+    path("events/session", events_in_session),
+    path("events/iterable/<detach>", events_of_an_iterable),
     path("mistakes/returned", return_it),
     path("mistakes/<name>", forget),
     path("<style>/<what>", view),

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from io import BytesIO
 
-from flask import Blueprint, Flask, abort, copy_current_request_context, request, session
+from flask import (
+    Blueprint,
+    Flask,
+    abort,
+    after_this_request,
+    copy_current_request_context,
+    make_response,
+    request,
+    session,
+    stream_with_context,
+)
 from flask.views import MethodView
 
-from faye_sync import HijackError, WebSocket
+from faye_sync import EventSource, HijackError, WebSocket
 from tests.support.app import MISTAKES, STYLES, echo
 
 app = Flask(__name__)
@@ -88,6 +98,50 @@ def with_context():
             ws.send(f"{request.path}, asked by {session.get('name', 'nobody')}")
 
     return WebSocket(request).start(talk)
+
+
+# --- event streams ------------------------------------------------------------------------------------
+
+
+def welcoming():
+    es = EventSource(request)
+    es.send("welcome")
+    return es
+
+
+@app.route("/events/session")
+def events_in_session():
+    session["seen"] = "yes"
+    return welcoming()
+
+
+@app.route("/events/replaced")
+def events_replaced():
+    after_this_request(lambda _: make_response("instead", 409))
+    return welcoming()
+
+
+@app.route("/events/broken")
+def events_broken():
+    # Once: Flask calls it again for the page that tells of it.
+    failures = iter([LookupError("after the request")])
+
+    @after_this_request
+    def fail(response):
+        for failure in failures:
+            raise failure
+        return response
+
+    return welcoming()
+
+
+@app.route("/events/context")
+def events_in_context():
+    def paths():
+        yield request.path
+        yield session.get("name", "nobody")
+
+    return EventSource.stream(request, stream_with_context(paths()), detach=False)
 
 
 # --- mistakes -----------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from werkzeug.middleware.lint import LintMiddleware
 from werkzeug.middleware.profiler import ProfilerMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from tests.support.app import Page, application as inner
+from tests.servers.app import application as inner
+from tests.support.app import Page
 
 hello = Page(b"hello", "text/plain")
 

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from tests.support.peer import Peer, Refused
+from tests.support.stream_peer import StreamPeer
 
 ONLY = ("django",)
 
@@ -70,3 +71,10 @@ def test_a_query_in_the_function_of_start_is_answered(site):
         peer.say("2 * 21")
         assert peer.read() == "42"
         assert peer.close() == (1000, "")
+
+
+@pytest.mark.parametrize("detach", ["none", "false"])
+def test_an_iterable_is_streamed_to_its_end(site, detach):
+    with StreamPeer(site.address, f"/events/iterable/{detach}") as peer:
+        assert [peer.data(), peer.data()] == ["one", "two"]
+        assert peer.rest() == b""

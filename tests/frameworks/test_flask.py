@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.peer import Peer, Refused
+from tests.support.stream_peer import StreamPeer
 
 ONLY = ("flask",)
 
@@ -99,3 +100,23 @@ def test_a_rule_that_ends_in_a_slash_redirects_a_client_that_leaves_it_out(site)
     with pytest.raises(Refused) as refused:
         Peer(site.address, "/slash")
     assert refused.value.status == 308
+
+
+def test_an_answer_that_takes_the_place_of_an_event_stream_arrives_whole(site):
+    with StreamPeer(site.address, "/events/replaced") as peer:
+        assert peer.status == 409
+        assert peer.header("Content-Type") == "text/html; charset=utf-8"
+        assert peer.rest() == b"instead"
+
+
+def test_an_error_after_the_view_is_the_clients_answer_in_place_of_an_event_stream(site):
+    with StreamPeer(site.address, "/events/broken") as peer:
+        assert peer.status == 500
+        assert b"Internal Server Error" in peer.rest()
+    site.wait_for_traceback("LookupError: after the request")
+
+
+def test_a_generator_that_needs_the_request_has_it_where_it_stays_in_the_call(site):
+    with StreamPeer(site.address, "/events/context") as peer:
+        assert [peer.data(), peer.data()] == ["/events/context", "nobody"]
+        assert peer.rest() == b""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.peer import TEXT, Peer, Refused, frame
+from tests.support.stream_peer import StreamPeer
 
 ONLY = ("lint",)
 MIDDLEWARES = ["lint", "profiler", "proxy-fix", "validator"]
@@ -44,3 +45,26 @@ def test_a_handler_that_raises_closes_with_1011_and_one_traceback(site, middlewa
         assert peer.read() == "go on"
         assert peer.answer_close() == (1011, "")
     site.wait_for_traceback("Deliberate: the handler failed on purpose")
+
+
+STREAMED = [
+    *(pytest.param(middleware, "", id=f"{middleware}-detached") for middleware in MIDDLEWARES),
+    # The profiler collects the whole body first, which with detach=False never comes.
+    *(
+        pytest.param(middleware, "?detach=false", id=f"{middleware}-attached")
+        for middleware in MIDDLEWARES
+        if middleware != "profiler"
+    ),
+]
+
+
+@pytest.mark.parametrize("middleware, form", STREAMED)
+def test_an_event_stream_comes_whole_and_nothing_is_wrong_with_it(site, middleware, form):
+    name = f"{middleware}{len(form)}"
+    with StreamPeer(site.address, f"/{middleware}/streams/push/{name}{form}") as peer:
+        assert peer.data() == "welcome"
+        site.server.ask(f"/{middleware}/streams/send/{name}?data=more")
+        assert peer.data() == "more"
+        site.server.ask(f"/{middleware}/streams/close/{name}")
+        assert peer.rest() == b""
+    assert "Warning" not in site.log()

@@ -37,7 +37,11 @@ class StreamPeer:
         fields = {"Host": "127.0.0.1:80", "Accept": "text/event-stream", **headers}
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         self.sock.sendall(f"{method} {path} HTTP/{version}\r\n{lines}\r\n".encode("latin-1"))
-        self.head = self._until(b"\r\n\r\n").decode("latin-1")
+        try:
+            self.head = self._until(b"\r\n\r\n").decode("latin-1")
+        except BaseException:
+            self.close()
+            raise
         self.status = int(self.head.split()[1])
         self.is_chunked = bool(re.search(r"(?im)^transfer-encoding: *chunked", self.head))
 
