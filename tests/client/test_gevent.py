@@ -10,6 +10,8 @@ from textwrap import dedent
 
 import pytest
 
+from tests.support.event_streams import streamed
+from tests.support.hostile import HostileServer
 from tests.support.on_a_hub import assert_passes
 from tests.support.planned_server import PlannedServer, accept, drop, echo, greet, hold, refuse
 from tests.support.program import Program
@@ -289,3 +291,28 @@ def test_a_program_that_does_not_use_gevent_does_not_load_it():
     """
     with PlannedServer(echo) as server, Program("-c", dedent(script), server.url) as program:
         assert program.read() == "[]"
+
+
+@both
+def test_the_hub_ticks_while_an_event_stream_is_silent_and_a_real_thread_closes_it(patched):
+    script = """
+        from faye_sync import EventSourceClient
+
+        events = EventSourceClient(url, retry=3600)
+        got = []
+        def read():
+            got.extend(event.data for event in events)
+        def close_later():
+            # Beside the hub: a wait in a real thread, whatever is patched.
+            from gevent.threadpool import ThreadPool
+            from gevent.monkey import get_original
+            sleep = get_original("time", "sleep")
+            ThreadPool(1).spawn(lambda: (sleep(0.4), events.close()))
+        close_later()
+        print(*ticking(read))
+        print(got)
+    """
+    with HostileServer(streamed(b"data: one\n\n")) as server:
+        took, got = printed(script, server.url(scheme="http"), patched=patched)
+    assert_ticked(took, 0.3)
+    assert got == "['one']"

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable
 from multiprocessing import get_context
 
-from faye_sync import ConnectionClosed, WebSocket
+from faye_sync import ConnectionClosed, EventSource, WebSocket
 from tests.support.app import STYLES, TALKS, Deliberate, json_page
 
 ears: list[tuple[int, int]] = []
@@ -83,8 +83,28 @@ def end() -> int:
     return count
 
 
+def use_in_child(es: EventSource) -> str:
+    """Have a child try the parent's stream and end the way an interpreter ends; what it found."""
+    pid = os.fork()
+    if not pid:
+        found = es.closed, es.send("never sent"), es.ready_state
+        atexit._run_exitfuncs()
+        os._exit(0 if found == (True, False, 3) else 1)
+    _, status = os.waitpid(pid, 0)
+    es.send(f"ended with {status}")
+    return "done"
+
+
+streams: list[EventSource] = []
+
+
 def application(environ: dict, start_response: Callable) -> Iterable[bytes]:
     path = environ["PATH_INFO"]
+    if path == "/stream":
+        streams.append(EventSource(environ))
+        return streams[-1](environ, start_response)
+    if path == "/stream-and-fork":
+        return json_page(use_in_child(streams[-1]))(environ, start_response)
     if path == "/end":
         return json_page(end())(environ, start_response)
     _, style, what = path.split("/")

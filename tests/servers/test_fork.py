@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.peer import Peer
 from tests.support.servers import Server, serve
+from tests.support.stream_peer import StreamPeer
 
 STYLES = ["start", "attached"]
 
@@ -78,3 +79,10 @@ def test_an_application_that_was_preloaded_serves_and_says_goodbye(tmp_path, nam
         assert [peer.answer_close()[0] for peer in peers] == [1001] * len(peers)
         server.process.wait(20)
         assert "Traceback" not in server.log()
+
+
+def test_a_child_finds_its_parents_event_stream_closed_and_the_client_sees_nothing_of_it(forking):
+    with StreamPeer(forking.address, "/stream") as peer:
+        assert peer.block() == "retry: 5000"
+        assert forking.ask("/stream-and-fork") == "done"
+        assert peer.data() == "ended with 0"
