@@ -322,8 +322,9 @@ class _Listeners:
     def __init__(self, source: EventSource) -> None:
         self._source = source
 
-    def has_listener(self, event: Event | None) -> bool:
-        return event is None or self._source._listens(event.type)
+    def keep(self, event: Event) -> bool:
+        # _keep() gives those that came just now.
+        return not (self._source._listens(event.type) or self._source._keep(event))
 
     def hear(self, event: Event | None) -> None:
         if event is None:

@@ -40,8 +40,8 @@ class Outflow(Protocol):
 class Listening(Protocol):
     """Whoever has the listeners."""
 
-    def has_listener(self, event: Event | None) -> bool:
-        """Whether hear() would run anything of the user's."""
+    def keep(self, event: Event) -> bool:
+        """Keep an event for a listener to come; False where one is there."""
 
     def hear(self, event: Event | None) -> None:
         """Run the listeners of an event, or with None those that kept events wait for."""
@@ -207,8 +207,7 @@ class Feed:
             if self._is_telling:
                 self._unheard.append(event)
                 return
-            if not self._listening.has_listener(event):
-                self._listening.hear(event)
+            if event is not None and self._listening.keep(event):
                 return
             self._unheard.append(event)
             self._is_telling = True

@@ -15,7 +15,7 @@ from faye_sync.housekeeping import housekeeper_of
 from faye_sync.outbox import Outbox
 from faye_sync.readiness import READ, WRITE
 from faye_sync.sse import PING, is_event_stream
-from faye_sync.transport.hijack import Taken
+from faye_sync.transport.hijack import DRAIN_LIMIT, Taken
 from faye_sync.transport.overhearing import Overheard
 
 # Octets that a client may send behind its request; they are read and dropped.
@@ -212,6 +212,8 @@ class SocketOutflow:
         else:
             # A middleware has another answer, which goes to the client as it is, and alone.
             self._is_relaying = True
+            # Its own, for a sender may still be at the other.
+            self._outbox = Outbox(DRAIN_LIMIT)
             self._told.ended("handshake")
         self._is_begun = True
         self.wake()
