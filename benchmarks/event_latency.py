@@ -93,13 +93,19 @@ def delivery(url: str, count: int) -> float:
     return median(late)
 
 
-def leaving(server: Server, name: str) -> float:
-    """Seconds from the client's closing of a silent stream to the server's close event."""
+def waiting(server: Server, name: str) -> EventSourceClient:
+    """A client whose reading thread waits for an event of a silent stream."""
     events = EventSourceClient(f"http://127.0.0.1:{server.port}/silent/{name}")
     opened = threading.Event()
     events.on("open", lambda _: opened.set())
     events.start()
     assert opened.wait(PATIENCE)
+    return events
+
+
+def leaving(server: Server, name: str) -> float:
+    """Seconds from the client's closing of a silent stream to the server's close event."""
+    events = waiting(server, name)
     begun = time.monotonic()
     events.close()
     return float(server.get(f"/left/{name}").text) - begun
@@ -107,11 +113,7 @@ def leaving(server: Server, name: str) -> float:
 
 def closing(server: Server) -> float:
     """Seconds from close() to the end of the reading thread, which waits for an event."""
-    events = EventSourceClient(f"http://127.0.0.1:{server.port}/silent/closing")
-    opened = threading.Event()
-    events.on("open", lambda _: opened.set())
-    events.start()
-    assert opened.wait(PATIENCE)
+    events = waiting(server, "closing")
     begun = time.monotonic()
     events.close()
     assert events.join(PATIENCE)

@@ -21,7 +21,7 @@ from faye_sync.event_target import EventTarget
 from faye_sync.events import Event, ReadyState
 from faye_sync.feed import Feed
 from faye_sync.pumping import Pump
-from faye_sync.sse import CONTENT_TYPE, PING, encode
+from faye_sync.sse import CONTENT_TYPE, PING, encode as encode_event
 from faye_sync.streaming import Streaming, find_way
 from faye_sync.terms import check_octets, check_seconds
 
@@ -99,7 +99,7 @@ class EventSource(EventTarget):
         world = world_here() if found is None else world_of(found.sock)
         self._feed = Feed(self.id, max_queue, world, _Listeners(self))
         # First, so that the client's stream opens at once.
-        self._feed.offer(PING if retry is None else encode(None, retry=retry))
+        self._feed.offer(PING if retry is None else encode_event(None, retry=retry))
         self._streaming = Streaming(
             self.id,
             found,
@@ -135,32 +135,8 @@ class EventSource(EventTarget):
         )
         return asked.get("REQUEST_METHOD") == "GET" and is_listed
 
-    @staticmethod
-    def encode(
-        data: str | float | None,
-        event: str | None = None,
-        id: str | int | None = None,  # the field's own name
-        retry: float | None = None,
-    ) -> bytes:
-        """Encode one event as a stream has it. Safe from any thread.
-
-        Args:
-            data: Text, or a number; all ends of lines in it become LF. None for a
-                block that is no event, with an id or a retry only.
-            event: Its name; None for message.
-            id: What a client resumes after; an empty one resets the client's,
-                None leaves it.
-            retry: Seconds that a client is to wait before it reconnects, 0 or more.
-
-        Returns:
-            The block with its blank line.
-
-        Raises:
-            TypeError: data is anything else, or another argument is.
-            ValueError: event or id has CR, LF or NUL, or a text has a lone
-                surrogate, none of which can be carried; or retry is out of range.
-        """
-        return encode(data, event, id, retry)
+    # With its own docstring.
+    encode = staticmethod(encode_event)
 
     @classmethod
     def stream(cls, environ: Any, iterable: Iterable[Any], **options: Any) -> EventSource:
@@ -219,7 +195,7 @@ class EventSource(EventTarget):
         """
         if data is None:
             raise TypeError("an event carries str, int or float, got NoneType")
-        return self._feed.offer(encode(data, event, id))
+        return self._feed.offer(encode_event(data, event, id))
 
     def ping(self) -> bool:
         """Send a comment, which no client shows; otherwise like send().
