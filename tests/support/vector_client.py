@@ -15,7 +15,7 @@ from faye_sync.driver import client_handshake
 from faye_sync.driver.hybi import HybiClient
 from faye_sync.errors import HandshakeError, ProxyError
 from faye_sync.outage import final_event
-from faye_sync.transport import adapter
+from faye_sync.transport import hops
 from faye_sync.transport.attempt import Attempt
 from faye_sync.transport.proxies import proxy_of, tunnel
 from faye_sync.transport.request import check_request_headers, check_url
@@ -118,7 +118,7 @@ class ClientPlayer(Player):
         route = SimpleNamespace(pipe=pipe, close=lambda: None)
         ways = Wayfinder(session=bare(), auth=None, proxy=False, tls=None, ca=None, net=None)
         with (
-            patch.object(adapter, "open_route", lambda *_: route),
+            patch.object(hops, "open_route", lambda *_, **__: route),
             patch.object(client_handshake.os, "urandom", lambda size: self._key[:size]),
             Attempt(THREADS, None) as one,
         ):
