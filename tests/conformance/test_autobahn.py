@@ -58,7 +58,6 @@ def test_the_fast_set_is_passed(judge, peers: Sequence[Peer]):
 def test_the_hardest_limits_are_passed(judge, peers: Sequence[Peer]):
     for results in judge.side_by_side(peers, HARDEST, budget=60):
         assert autobahn.verdict(results).ok == len(HARDEST.split(","))
-        assert_prompt(results)
 
 
 @pytest.mark.long
@@ -76,4 +75,3 @@ def test_three_runs_of_the_fast_set_agree_in_every_case(judge, peer: Peer):
 def test_all_limits_are_passed(judge, peer: Peer):
     (results,) = judge.side_by_side([peer], "limits", budget=300)
     assert autobahn.verdict(results) == LIMITS
-    assert_prompt(results)
