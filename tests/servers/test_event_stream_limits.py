@@ -24,6 +24,12 @@ SMALL = 4096  # octets of a receive buffer
 COUNT = 500
 
 
+@pytest.fixture(params=["gunicorn-gthread", "gunicorn-gevent"])
+def one_of_each(request, deeds):
+    """A server on threads, and one on a hub, for what takes its time."""
+    return deeds(request.param)
+
+
 # --- slow clients ---------------------------------------------------------------------------------
 
 
@@ -54,11 +60,11 @@ def test_a_client_that_stops_reading_is_cut_at_send_timeout(main_server, name):
         assert main_server.ask(f"/streams/end/{name}") == "send timeout"
 
 
-def test_a_client_that_reads_slowly_is_not_cut_and_misses_nothing(main_server, name):
+def test_a_client_that_reads_slowly_is_not_cut_and_misses_nothing(one_of_each, name):
     path = f"/streams/push/{name}?send_timeout=1.0&max_queue=100000000"
-    with StreamPeer(main_server.address, path) as peer:
+    with StreamPeer(one_of_each.address, path) as peer:
         assert peer.data() == "welcome"
-        assert main_server.ask(f"/streams/send/{name}?size=20000000")
+        assert one_of_each.ask(f"/streams/send/{name}?size=20000000")
         began = time.monotonic()
         received = 0
         peer.sock.settimeout(20)
@@ -68,7 +74,7 @@ def test_a_client_that_reads_slowly_is_not_cut_and_misses_nothing(main_server, n
                 # Slow for longer than send_timeout: a wait for what never comes.
                 with pytest.raises(TimeoutError):
                     waiting(peer)
-        assert main_server.ask(f"/streams/state/{name}") == 1
+        assert one_of_each.ask(f"/streams/state/{name}") == 1
 
 
 def waiting(peer: StreamPeer) -> None:
@@ -80,14 +86,14 @@ def waiting(peer: StreamPeer) -> None:
     peer.sock.settimeout(20)
 
 
-def test_an_iterable_waits_while_its_client_reads_nothing(main_server, name):
+def test_an_iterable_waits_while_its_client_reads_nothing(one_of_each, name):
     path = f"/streams/endless/{name}?send_timeout=none"
-    with StreamPeer(main_server.address, path, receive_buffer=SMALL) as peer:
+    with StreamPeer(one_of_each.address, path, receive_buffer=SMALL) as peer:
         assert peer.data() == "0"
-        first = stands_still(main_server, name)
+        first = stands_still(one_of_each, name)
         # What the kernel took, the queue of 64 KiB, and no more.
         assert first < 2_000_000
-    assert main_server.ask(f"/streams/closing/{name}") == "closed"
+    assert one_of_each.ask(f"/streams/closing/{name}") == "closed"
 
 
 def stands_still(server, name: str) -> int:
@@ -129,7 +135,9 @@ def test_an_iterable_that_raises_ends_the_stream_and_is_logged_once(main_server,
 
 
 @pytest.mark.stress
-@pytest.mark.parametrize("server_name", ["gevent", "gunicorn-gevent"])
+@pytest.mark.parametrize(
+    "server_name", ["gunicorn-gevent", pytest.param("gevent", marks=pytest.mark.long)]
+)
 def test_a_hundred_endless_iterables_share_a_hub_fairly(deeds, name, server_name):
     server = deeds(server_name)
 
