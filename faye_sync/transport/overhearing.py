@@ -6,7 +6,8 @@ lost. Only how the body is framed is left out: the library frames it anew."""
 
 from __future__ import annotations
 
-import h11
+from typing import Any
+
 from werkzeug.datastructures import Headers
 
 from faye_sync.transport.hijack import DRAIN_LIMIT
@@ -24,7 +25,6 @@ _FRAMING = frozenset(
         "transfer-encoding",
     )
 )
-_REQUEST = h11.Request(method="GET", target="/", headers=[("Host", "here")])
 
 
 class Overheard:
@@ -38,9 +38,7 @@ class Overheard:
 
     def __init__(self, far_end: FarEnd) -> None:
         self._far_end = far_end
-        self._conn = h11.Connection(our_role=h11.CLIENT, max_incomplete_event_size=DRAIN_LIMIT)
-        self._conn.send(_REQUEST)
-        self._conn.send(h11.EndOfMessage())
+        self._conn = _after_a_request()
         self._octets = bytearray()
         self._reason = b""
         self.status: int | None = None
@@ -76,6 +74,7 @@ class Overheard:
     def _parse(self, octets: bytes) -> None:
         if self.status is not None:
             return
+        h11 = _h11()
         try:
             if octets:
                 self._conn.receive_data(octets)
@@ -93,3 +92,18 @@ class Overheard:
                     if name.lower().decode("latin-1") not in _FRAMING
                 ]
             )
+
+
+def _h11() -> Any:
+    """Import h11 with the first stream: a server without any is spared it."""
+    import h11  # noqa: PLC0415
+
+    return h11
+
+
+def _after_a_request() -> Any:
+    h11 = _h11()
+    conn = h11.Connection(our_role=h11.CLIENT, max_incomplete_event_size=DRAIN_LIMIT)
+    conn.send(h11.Request(method="GET", target="/", headers=[("Host", "here")]))
+    conn.send(h11.EndOfMessage())
+    return conn
