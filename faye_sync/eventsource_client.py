@@ -112,6 +112,8 @@ class EventSourceClient(EventTarget):
         self._world = world_here()
         self._dispatching: object = None
         self._is_closed = False
+        # Whether a listener was added since events were replayed.
+        self._has_newcomers = False
         self._attempt: Attempt | None = None
 
     # --- blocking style -----------------------------------------------------------------------------
@@ -161,8 +163,13 @@ class EventSourceClient(EventTarget):
         Raises:
             RuntimeError: Something reads already, or no thread could be started.
         """
-        self._begin()
-        self._world.spawn(f"faye-sync-{self.id}", self._serve)
+        finished = self._begin()
+        try:
+            self._world.spawn(f"faye-sync-{self.id}", self._serve)
+        except RuntimeError:
+            self._end(CloseEvent(1006, "", False, "local"))
+            finished.set()
+            raise
         return self
 
     def run(self) -> None:
@@ -339,12 +346,13 @@ class EventSourceClient(EventTarget):
 
     # --- listeners ----------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
+    def _begin(self) -> Flag:
         if self._is_started or not self._reader_lock.acquire(False):
             raise RuntimeError("something reads this stream already; make another client")
         self._is_started = True
-        self._finished = self._world.event()
+        self._finished = finished = self._world.event()
         self._reader_lock.release()
+        return finished
 
     def _serve(self) -> None:
         """Dispatch until the end; the body of a reading thread."""
@@ -362,6 +370,9 @@ class EventSourceClient(EventTarget):
     def _tell(self, event: Event) -> None:
         outer, self._dispatching = self._dispatching, self._world.current()
         try:
+            if self._has_newcomers:
+                self._has_newcomers = False
+                self._replay()
             self._dispatch(event)
         finally:
             self._dispatching = outer
@@ -379,6 +390,7 @@ class EventSourceClient(EventTarget):
             raise TypeError(f"the name of an event is a str, got {type(name).__name__}")
 
     def _listener_added(self) -> None:
+        self._has_newcomers = True
         if self.closed:
             self._replay()
 

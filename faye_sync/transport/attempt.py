@@ -6,6 +6,7 @@ one deadline bounds all of it: look-up, TCP, proxy, TLS, redirects, handshake.""
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -28,10 +29,12 @@ class Attempt:
     Attributes:
         world: Where it waits.
         phase: What is being done, for the text of the TimeoutError.
+        process: That began it; in a child of that it counts as called off.
     """
 
     def __init__(self, world: Concurrency, timeout: float | None) -> None:
         self.world = world
+        self.process = os.getpid()
         self.phase = "preparing the request"
         self.allow(timeout, f"no connection within the open_timeout of {timeout} s: ")
         self._is_called_off = False
@@ -156,6 +159,9 @@ class Attempt:
         """
         if self._is_called_off:
             raise CalledOff(f"called off while {self.phase}")
+        if self.process != os.getpid():
+            # Octets that a child took would be missed by its parent.
+            raise CalledOff("begun before this process was forked")
         if time.monotonic() >= self._deadline:
             raise TimeoutError(f"{self._late}{self.phase}")
 

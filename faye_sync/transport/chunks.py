@@ -60,9 +60,11 @@ def _of_response(raw: Any) -> Iterable[bytes]:
 
 
 def _is_plain(raw: Any) -> bool:
-    """Whether nothing is to be decoded, and urllib3 holds nothing that was read already."""
+    """Whether nothing is to be decoded, nor counted, and urllib3 holds nothing that was read already."""
     coding = raw.headers.get("content-encoding", "").strip().lower()
-    return coding in ("", "identity") and raw.tell() == 0
+    # http.client says nothing of a body that is shorter than its Content-Length.
+    is_counted = getattr(raw._fp, "length", None) is not None
+    return coding in ("", "identity") and not is_counted and raw.tell() == 0
 
 
 def _of_file(read: Callable[[int], Any]) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from typing import Any
 
 import requests
@@ -219,6 +219,16 @@ class _Connection(HTTPConnection):
     """urllib3's connection, on a socket that is open, and never on another."""
 
     auto_open = 0
+
+    class response_class(HTTPResponse):  # noqa: N801  # http.client's name for it
+        """An answer, without the interim ones before it (RFC 9110 15.2)."""
+
+        def begin(self) -> None:
+            super().begin()
+            # http.client itself passes over 100 alone. Behind a 101 there is no HTTP.
+            while 101 < self.status < 200:
+                self.headers = None  # type: ignore[assignment]  # as before the first
+                super().begin()
 
     def __init__(self, host: str, sock: _PipeSocket) -> None:
         super().__init__(host)

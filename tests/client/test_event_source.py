@@ -590,6 +590,20 @@ def test_one_reads_and_no_other(hostile):
     assert started.join(PATIENCE)
 
 
+def test_a_listener_that_came_behind_the_opening_is_told_of_it_before_the_next_event(hostile):
+    server = hostile(streamed(EVENT * 2))
+    events = EventSourceClient(url(server))
+    told = []
+
+    @events.once("message")
+    def join(event: ServerSentEvent) -> None:
+        events.on("open", told.append)
+        events.on("message", lambda event: (told.append(event), events.close()))
+
+    events.run()
+    assert told == [OpenEvent(), ONE]
+
+
 def test_join_in_a_listener_is_refused(hostile):
     server = hostile(streamed(EVENT))
     events = EventSourceClient(url(server))
