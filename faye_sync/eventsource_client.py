@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
 from typing import Any, TypeVar
@@ -14,11 +14,9 @@ from werkzeug.datastructures import Headers
 from faye_sync.concurrency import Event as Flag, call_home, leaf_lock, world_here
 from faye_sync.errors import EventSourceError
 from faye_sync.event_request import EventRequest, HeaderPairs, check_id
-from faye_sync.event_target import Attribute, EventTarget
 from faye_sync.events import (
     CloseEvent,
     ErrorEvent,
-    Event,
     OpenEvent,
     ReadyState,
     ReconnectEvent,
@@ -26,6 +24,7 @@ from faye_sync.events import (
 )
 from faye_sync.resuming import Resuming, cause_of
 from faye_sync.sse import EventParser
+from faye_sync.stream_listeners import StreamListeners
 from faye_sync.terms import check_octets, check_seconds
 from faye_sync.transport.attempt import Attempt, CalledOff
 from faye_sync.transport.fetch import Fetched
@@ -36,7 +35,7 @@ C = TypeVar("C", bound="EventSourceClient")
 logger = logging.getLogger("faye_sync")
 
 
-class EventSourceClient(EventTarget):
+class EventSourceClient(StreamListeners):
     """The client's end of an event stream.
 
     Asks for it when it is first used. Used by iteration in the caller's thread, or
@@ -70,8 +69,6 @@ class EventSourceClient(EventTarget):
         ConfigurationError: An option cannot work; nothing was sent.
     """
 
-    onreconnect = Attribute(ReconnectEvent.type)
-
     def __init__(
         self,
         url: str,
@@ -92,7 +89,6 @@ class EventSourceClient(EventTarget):
         retry_statuses: Collection[int] = (),
     ) -> None:
         super().__init__()
-        self.id = secrets.token_hex(4)
         body = {"params": params, "data": data, "json": json}
         self._request = EventRequest(url, session, method, headers, read_timeout, body)
         self._goes_on = self._request.is_repeated(reconnect)
@@ -106,14 +102,9 @@ class EventSourceClient(EventTarget):
         self._state = ReadyState.CONNECTING
         # Held by whoever reads; only ever tried.
         self._reader_lock = leaf_lock()
-        self._is_started = False
         self._finished: Flag | None = None
-        # Where it is read: that of start(), or of whoever iterates.
-        self._world = world_here()
-        self._dispatching: object = None
         self._is_closed = False
-        # Whether a listener was added since events were replayed.
-        self._has_newcomers = False
+        self._is_outage_known = False
         self._attempt: Attempt | None = None
 
     # --- blocking style -----------------------------------------------------------------------------
@@ -131,10 +122,10 @@ class EventSourceClient(EventTarget):
             OSError: Where it is not asked for again: the network, or TLS, as it says.
             TimeoutError: Likewise, open_timeout or read_timeout passed.
             ConfigurationError: What headers or session gave cannot work.
-            RuntimeError: Another thread reads already.
+            RuntimeError: Another thread reads already, or a listener is there for events
+                of the stream, which iteration would not call.
         """
-        if self._is_started:
-            raise RuntimeError("start() or run() reads already; add a message listener instead")
+        self._check_iterable()
         return self._read()
 
     def __enter__(self: C) -> C:
@@ -195,6 +186,8 @@ class EventSourceClient(EventTarget):
         """
         if self._is_dispatching_here():
             raise RuntimeError("join() inside a listener would wait for itself")
+        if self._is_orphan():
+            return True
         finished = self._finished
         return finished is not None and call_home(self._world, lambda: finished.wait(timeout))
 
@@ -205,7 +198,7 @@ class EventSourceClient(EventTarget):
         self._is_closed = True
         self._parser.is_stopped = True
         attempt = self._attempt
-        if attempt is not None:
+        if attempt is not None and not self._is_orphan():
             attempt.call_off()
         if not self._is_started and self._reader_lock.acquire(False):
             # Nobody reads who would tell of it.
@@ -234,12 +227,12 @@ class EventSourceClient(EventTarget):
     @property
     def ready_state(self) -> ReadyState:
         """CONNECTING, also between two streams, OPEN or CLOSED; equal to 0, 1 and 3."""
-        return self._state
+        return ReadyState.CLOSED if self.closed else self._state
 
     @property
     def closed(self) -> bool:
-        """True once no more events will come."""
-        return self._state is ReadyState.CLOSED
+        """True once no more events will come, and in a child of the process that reads."""
+        return self._state is ReadyState.CLOSED or self._is_orphan()
 
     @property
     def headers(self) -> Headers:
@@ -255,10 +248,13 @@ class EventSourceClient(EventTarget):
 
     def _read(self) -> Iterator[ServerSentEvent]:
         """Yield the events of all streams; raises what is final."""
+        if self.closed:
+            return
         if not self._reader_lock.acquire(False):
             raise RuntimeError("another thread reads already")
         try:
             self._world = world_here()
+            self._is_iterated = not self._is_started
             while not self.closed:
                 error: Exception | None = None
                 try:
@@ -273,6 +269,10 @@ class EventSourceClient(EventTarget):
             if self._is_closed:
                 self._end(CloseEvent(1000, "", True, "local"))
         finally:
+            self._is_iterated = False
+            if self._state is ReadyState.OPEN:
+                # The loop was left, and the next one asks anew.
+                self._state = ReadyState.CONNECTING
             self._reader_lock.release()
 
     def _read_once(self) -> Iterator[ServerSentEvent]:
@@ -296,11 +296,17 @@ class EventSourceClient(EventTarget):
 
     def _opened(self, fetched: Fetched) -> None:
         self._fetched = fetched
+        self._resuming.retry = self.retry
         self._parser = EventParser(self.last_event_id, max_event_size=self._max_event_size)
         self._parser.is_stopped = self._is_closed
         self._state = ReadyState.OPEN
         self._resuming.opened()
         self._tell(OpenEvent())
+
+    def _is_orphan(self) -> bool:
+        """Whether this process is a child of the one that reads."""
+        attempt = self._attempt
+        return attempt is not None and attempt.process != os.getpid()
 
     # --- what follows on a stream -------------------------------------------------------------------
 
@@ -313,22 +319,26 @@ class EventSourceClient(EventTarget):
         if getattr(error, "status_code", None) == 204 or (error is None and not self._goes_on):
             self._end(CloseEvent(1000, "", True, "peer"))
         elif error is None:
-            self._wait_after(EventSourceError("the server ended the event stream"), was_good)
+            ended = EventSourceError("the server ended the event stream")
+            self._wait_after(ended, was_good, is_lost=False)
         elif self._goes_on and not is_too_big and self._resuming.is_worth_it(error):
             self._tell(ErrorEvent(str(error), error))
-            self._wait_after(error, was_good)
+            self._wait_after(error, was_good, is_lost=True)
         else:
             self._tell(ErrorEvent(str(error), error))
             was_open = self._state is ReadyState.OPEN
             self._end(CloseEvent(1006, str(error), False, cause_of(error, was_open=was_open)))
             raise error
 
-    def _wait_after(self, error: Exception, was_good: bool) -> None:
+    def _wait_after(self, error: Exception, was_good: bool, *, is_lost: bool) -> None:
         self._state = ReadyState.CONNECTING
         self._resuming.retry = self.retry
         delay = self._resuming.next_delay(error, was_good=was_good)
         attempt = self._resuming.attempt
-        if attempt == 1 and not was_good:
+        # Once for each outage; that a stream ends, and no more, is its server's way of going on.
+        self._is_outage_known &= attempt > 1
+        if not self._is_outage_known and (is_lost or attempt > 1):
+            self._is_outage_known = True
             where = without_secrets(self._request.url)
             logger.warning("EventSourceClient %s to %s: %s", self.id, where, error)
         self._tell(ReconnectEvent(attempt, delay, error))
@@ -344,7 +354,7 @@ class EventSourceClient(EventTarget):
         self._state = ReadyState.CLOSED
         self._tell(event)
 
-    # --- listeners ----------------------------------------------------------------------------------
+    # --- callback style, beneath ----------------------------------------------------------------
 
     def _begin(self) -> Flag:
         if self._is_started or not self._reader_lock.acquire(False):
@@ -366,33 +376,3 @@ class EventSourceClient(EventTarget):
             self._end(CloseEvent(1006, "", False, "local"))
             if self._finished is not None:
                 self._finished.set()
-
-    def _tell(self, event: Event) -> None:
-        outer, self._dispatching = self._dispatching, self._world.current()
-        try:
-            if self._has_newcomers:
-                self._has_newcomers = False
-                self._replay()
-            self._dispatch(event)
-        finally:
-            self._dispatching = outer
-
-    def _is_dispatching_here(self) -> bool:
-        return self._dispatching is not None and self._dispatching == self._world.current()
-
-    def _keep(self, event: Event) -> Any:
-        # Events of the stream that nobody listens to are for nobody, as in a browser.
-        return () if isinstance(event, ServerSentEvent) else super()._keep(event)
-
-    def _check_name(self, name: str) -> None:
-        # Those of the stream are called what the server calls them.
-        if not isinstance(name, str):
-            raise TypeError(f"the name of an event is a str, got {type(name).__name__}")
-
-    def _listener_added(self) -> None:
-        self._has_newcomers = True
-        if self.closed:
-            self._replay()
-
-    def _report(self, text: str, error: BaseException) -> None:
-        logger.error("EventSourceClient %s: %s", self.id, text, exc_info=error)

@@ -32,7 +32,7 @@ FLOORS = (
     ("sorting", "outflow"),
     ("link", "pulling", "pumping", "event_stream"),
     ("delivery", "messages", "piping", "streams", "feed"),
-    ("taking", "parts", "streaming"),
+    ("taking", "parts", "streaming", "stream_listeners"),
     ("reading",),
     ("connection",),
     ("broadcast", "outage", "sources"),
