@@ -7,11 +7,13 @@ import io
 import json
 import zlib
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
 import requests
 import urllib3
+from urllib3.exceptions import HTTPError
 
 from faye_sync import ConfigurationError, EventSourceError, ServerSentEvent, parse_events
 from tests.support.event_streams import CHUNKED, CLOSE, LAST, chunk, ended, streamed
@@ -174,6 +176,21 @@ def test_a_response_that_ends_gives_all_its_events(library):
     with HostileServer(ended(chunk(STREAM) + LAST, fields=(CHUNKED,))) as server:
         response = opened(library, server.url(scheme="http"))
         assert list(parse_events(response)) == EVENTS
+        response.close()
+
+
+@responses
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["content-length", "chunks"])
+def test_a_response_that_is_cut_short_raises_behind_its_events(library, is_chunked):
+    body = chunk(STREAM) if is_chunked else STREAM
+    with HostileServer(
+        ended(body, fields=(CHUNKED if is_chunked else b"Content-Length: 99",))
+    ) as server:
+        response = opened(library, server.url(scheme="http"))
+        events = parse_events(response)
+        assert [next(events), next(events)] == EVENTS
+        with pytest.raises((HTTPError, HTTPException)):
+            next(events)
         response.close()
 
 

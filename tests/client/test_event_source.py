@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import threading
 import zlib
 from pathlib import Path
 from typing import Any
@@ -14,41 +13,31 @@ import pytest
 import requests
 
 from faye_sync import (
-    CloseEvent,
     ConfigurationError,
-    ErrorEvent,
     EventSourceClient,
     EventSourceError,
-    OpenEvent,
-    ReadyState,
-    ReconnectEvent,
     ServerSentEvent,
 )
 from tests.support.event_streams import (
     CHUNKED,
     CLOSE,
+    EVENT,
     KIND,
     LAST,
+    ONE,
+    SOON,
     chunk,
     ended,
     head,
     refused,
     streamed,
+    url,
 )
-from tests.support.hostile import Visit, drip, send, unreachable
+from tests.support.hostile import Visit, send, unreachable
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 CONNECTION = json.loads((VECTORS / "eventsource_connection.json").read_text())
 PARSING = json.loads((VECTORS / "eventsource_parsing.json").read_text())["cases"]
-
-PATIENCE = 20.0
-SOON = {"retry": 0.01}
-EVENT = b"data: one\n\n"
-ONE = ServerSentEvent(data="one")
-
-
-def url(server: Any, path: str = "/") -> str:
-    return server.url(path, "http")
 
 
 def first(server: Any, **options: Any) -> ServerSentEvent:
@@ -249,6 +238,21 @@ def test_an_event_over_the_limit_is_final_and_those_before_it_come(hostile):
     assert server.count() == 1
 
 
+INTERIM = (
+    b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nContent-Length: 5\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"HTTP/1.1 102 Processing\r\n\r\n",
+)
+
+
+@pytest.mark.parametrize(
+    "answers", [INTERIM[:1], INTERIM[1:2], INTERIM], ids=["103", "100", "many"]
+)
+def test_interim_answers_are_passed_over(hostile, answers):
+    script = (Visit.read_head, *map(send, answers), send(head(CLOSE) + EVENT))
+    assert first(hostile(script)) == ONE
+
+
 # --- which answers open ---------------------------------------------------------------------------
 
 KINDS = [case for case in CONNECTION["content_type"] if case["expect"] in ("open", "fail")]
@@ -303,322 +307,6 @@ def test_of_a_long_refusal_the_first_64_kib_are_kept(hostile):
     with pytest.raises(EventSourceError) as caught:
         first(server)
     assert caught.value.body == b"x" * 65536
-
-
-# --- what follows on an end -----------------------------------------------------------------------
-
-ENDS = [
-    pytest.param(ended(EVENT), id="end"),
-    pytest.param((*streamed(EVENT), Visit.reset), id="reset"),
-    pytest.param(ended(chunk(EVENT) + LAST, fields=(CHUNKED,)), id="last-chunk"),
-    pytest.param(ended(chunk(EVENT) + b"ff\r\nda", fields=(CHUNKED,)), id="cut-in-a-chunk"),
-    pytest.param(ended(EVENT, fields=(b"Content-Length: 1000",)), id="short-body"),
-]
-
-
-@pytest.mark.parametrize("script", ENDS)
-def test_a_get_is_made_again_however_it_ended(hostile, script):
-    server = hostile(script, streamed(b"data: two\n\n"))
-    with EventSourceClient(url(server), **SOON) as events:
-        told = []
-        events.on("reconnect", told.append)
-        got = iter(events)
-        assert [next(got).data, next(got).data] == ["one", "two"]
-    (again,) = told
-    assert again.attempt == 1
-    assert 0.01 <= again.delay <= 0.015
-
-
-NEVER = [
-    pytest.param((Visit.read_head, Visit.end_writing), id="end-before-the-head"),
-    pytest.param((Visit.read_head, Visit.reset), id="reset-before-the-head"),
-    pytest.param((Visit.read_head, send(b"HTTP/1.1 200"), Visit.end_writing), id="half-a-head"),
-    pytest.param((Visit.read_head, send(b"no HTTP\r\n\r\n"), Visit.end_writing), id="no-http"),
-    pytest.param(refused(b"503 Later", b"Retry-After: 0"), id="503"),
-]
-
-
-@pytest.mark.parametrize("script", NEVER)
-def test_a_get_that_met_no_answer_or_a_status_to_retry_is_made_again(hostile, script):
-    server = hostile(script, script, streamed(EVENT))
-    with EventSourceClient(url(server), retry_statuses=(503,), **SOON) as events:
-        told = []
-        events.on("reconnect", told.append)
-        assert next(iter(events)) == ONE
-    assert [each.attempt for each in told] == [1, 2]
-    # Of the second failure at least a tenth of a second, twice.
-    assert told[1].delay >= 0.2
-
-
-def test_a_server_that_says_when_to_come_again_is_heard(hostile):
-    server = hostile(refused(b"429 Slow", b"Retry-After: 30"))
-    with EventSourceClient(url(server), retry_statuses=(429,), **SOON) as events:
-        told = []
-
-        @events.on("reconnect")
-        def leave(event: ReconnectEvent) -> None:
-            told.append(event)
-            events.close()
-
-        assert list(events) == []
-    assert told[0].delay == 30
-    assert told[0].error.status_code == 429
-
-
-def test_the_stream_says_how_long_to_wait(hostile):
-    server = hostile(ended(b"retry: 20\n\n" + EVENT), streamed(EVENT))
-    with EventSourceClient(url(server), retry=60) as events:
-        told = []
-        events.on("reconnect", told.append)
-        got = iter(events)
-        assert [next(got), next(got)] == [ONE, ONE]
-        assert events.retry == 0.02
-    assert 0.02 <= told[0].delay <= 0.03
-
-
-def test_waits_grow_up_to_max_delay_and_begin_anew_behind_an_event(hostile):
-    fails = (Visit.read_head, Visit.reset)
-    server = hostile(fails, fails, fails, ended(EVENT), ended(EVENT), streamed(EVENT))
-    with EventSourceClient(url(server), retry=0.01, max_delay=0.3) as events:
-        told = []
-        events.on("reconnect", told.append)
-        got = iter(events)
-        assert [next(got), next(got), next(got)] == [ONE] * 3
-    assert [each.attempt for each in told] == [1, 2, 3, 1, 1]
-    least = (0.01, 0.2, 0.3, 0.01, 0.01)
-    assert all(low <= each.delay <= 1.5 * low for low, each in zip(least, told, strict=True))
-
-
-POSTED = [
-    pytest.param((Visit.read_head, Visit.end_writing), EventSourceError, id="end-before-the-head"),
-    pytest.param((Visit.read_head, Visit.reset), ConnectionResetError, id="reset-before-the-head"),
-    pytest.param((Visit.read_head, send(b"HTTP/1.1 2"), Visit.end_writing), EventSourceError, id="half-a-head"),
-    pytest.param(refused(b"503 Later", b"Retry-After: 0"), EventSourceError, id="503"),
-    pytest.param(refused(b"401 Who", b"WWW-Authenticate: Basic"), EventSourceError, id="401"),
-    pytest.param(ended(chunk(EVENT) + b"ff\r\nda", fields=(CHUNKED,)), EventSourceError, id="cut-in-a-chunk"),
-    pytest.param(ended(chunk(EVENT), fields=(CHUNKED,)), EventSourceError, id="cut-behind-a-chunk"),
-    pytest.param(ended(EVENT, fields=(b"Content-Length: 100",)), EventSourceError, id="short-body"),
-    pytest.param((*streamed(EVENT), Visit.reset), ConnectionResetError, id="reset"),
-    pytest.param(streamed(b"data: " + b"x" * 5000), EventSourceError, id="too-big"),
-    pytest.param(streamed(EVENT), TimeoutError, id="silent"),
-    pytest.param(ended(EVENT), None, id="end"),
-    pytest.param(ended(chunk(EVENT) + LAST, fields=(CHUNKED,)), None, id="last-chunk"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("script, error", POSTED)
-def test_a_post_is_never_made_again_wherever_it_is_cut(hostile, script, error):
-    server = hostile(script)
-    options = {"method": "POST", "json": {"a": 1}, "max_event_size": 1000, "read_timeout": 1.0}
-    got = []
-    with EventSourceClient(url(server), retry_statuses=(503,), **options, **SOON) as events:
-        if error is None:
-            got.extend(events)
-            assert got == [ONE]
-        else:
-            with pytest.raises(error) as caught:
-                got.extend(events)
-            assert type(caught.value) is error
-        assert events.closed
-        assert list(events) == []
-    # The counter: connections, and requests on each.
-    assert server.count() == 1
-    assert len(server.visit().requests) == 1
-
-
-def test_a_silent_stream_is_given_up_at_read_timeout_and_asked_for_again(hostile):
-    server = hostile(streamed(EVENT), streamed(b"data: two\n\n"))
-    with EventSourceClient(url(server), read_timeout=0.3, **SOON) as events:
-        told = []
-        events.on("error", told.append)
-        got = iter(events)
-        assert [next(got).data, next(got).data] == ["one", "two"]
-    assert isinstance(told[0].error, TimeoutError)
-    assert "read_timeout of 0.3 s" in told[0].message
-
-
-def test_a_stream_that_pings_outlives_its_read_timeout(hostile):
-    server = hostile(streamed(drip(b":\n", every=0.1)))
-    with EventSourceClient(url(server), read_timeout=2.0, reconnect=False) as events:
-        timer = threading.Timer(0.5, events.close)
-        timer.start()
-        assert list(events) == []
-        timer.join()
-    assert server.count() == 1
-
-
-def test_open_timeout_is_met_whatever_trickles(hostile):
-    server = hostile((Visit.read_head, drip(b"HTTP/1.1 200 OK\r\nX: y\r\nZ: zzzzzzzz", every=0.05)))
-    events = EventSourceClient(url(server), open_timeout=0.3, reconnect=False)
-    with events, pytest.raises(TimeoutError, match=r"open_timeout of 0\.3 s"):
-        list(events)
-
-
-# --- close() --------------------------------------------------------------------------------------
-
-MOMENTS = [
-    pytest.param((), id="before-the-request-was-read"),
-    pytest.param((Visit.read_head,), id="before-the-head"),
-    pytest.param((Visit.read_head, send(b"HTTP/1.1 200 OK\r\nX")), id="in-the-head"),
-    pytest.param(streamed(), id="before-an-event"),
-    pytest.param(streamed(EVENT), id="between-events"),
-    pytest.param(streamed(b"data: o"), id="in-an-event"),
-    pytest.param(streamed(b"400\r\ndata: o", fields=(CHUNKED,)), id="in-a-chunk"),
-    pytest.param(ended(EVENT), id="while-it-waits-to-reconnect"),
-]
-
-
-@pytest.mark.parametrize("script", MOMENTS)
-def test_close_on_another_thread_ends_the_iteration_at_any_moment(hostile, script):
-    server = hostile(script)
-    events = EventSourceClient(url(server), retry=60, open_timeout=None)
-    told = []
-    events.on("close", told.append)
-    reader = threading.Thread(target=lambda: list(events))
-    reader.start()
-    server.visit()
-    timer = threading.Timer(0.2, events.close)
-    timer.start()
-    reader.join(PATIENCE)
-    assert not reader.is_alive()
-    assert events.closed
-    assert told == [CloseEvent(1000, "", True, "local")]
-    timer.join()
-    server.wait_left()
-
-
-def test_close_ends_an_attempt_to_connect():
-    with unreachable() as port:
-        events = EventSourceClient(f"http://127.0.0.1:{port}/", open_timeout=None).start()
-        threading.Timer(0.2, events.close).start()
-        assert events.join(PATIENCE)
-
-
-def test_close_within_the_loop_hands_out_no_more_events(hostile):
-    server = hostile(streamed(EVENT * 100))
-    with EventSourceClient(url(server), **SOON) as events:
-        got = []
-        for event in events:
-            got.append(event)
-            events.close()
-        assert got == [ONE]
-
-
-def test_close_before_anything_was_asked_for_ends_it(hostile):
-    server = hostile(streamed(EVENT))
-    events = EventSourceClient(url(server))
-    told = []
-    events.on("close", told.append)
-    events.close()
-    events.close()
-    assert list(events) == []
-    assert told == [CloseEvent(1000, "", True, "local")]
-    assert server.count() == 0
-
-
-# --- listeners ------------------------------------------------------------------------------------
-
-
-def test_listeners_hear_of_all_that_happens_on_one_thread(hostile):
-    server = hostile(ended(EVENT + b"event: note\ndata: two\n\n"), refused(b"410 Gone"))
-    events = EventSourceClient(url(server), **SOON)
-    told, threads = [], set()
-
-    def hear(event: Any) -> None:
-        told.append(event)
-        threads.add(threading.get_ident())
-
-    for name in ("open", "message", "note", "reconnect", "error", "close"):
-        events.on(name, hear)
-    assert events.start() is events
-    assert events.join(PATIENCE)
-    assert [type(event) for event in told] == [
-        OpenEvent, ServerSentEvent, ServerSentEvent, ReconnectEvent, ErrorEvent, CloseEvent,
-    ]  # fmt: skip
-    assert told[2] == ServerSentEvent("note", "two")
-    assert told[-1].cause == "handshake"
-    assert len(threads) == 1
-    assert threads != {threading.get_ident()}
-
-
-def test_run_dispatches_on_the_callers_thread_and_a_listener_may_close(hostile):
-    server = hostile(streamed(EVENT * 2))
-    events = EventSourceClient(url(server))
-    got = []
-
-    def hear(event: ServerSentEvent) -> None:
-        got.append((event, threading.get_ident()))
-        events.close()
-
-    events.onmessage = hear
-    events.run()
-    assert got == [(ONE, threading.get_ident())]
-    assert events.ready_state is ReadyState.CLOSED
-
-
-def test_a_listener_that_raises_is_logged_and_the_reading_goes_on(hostile, caplog):
-    server = hostile(ended(EVENT * 2))
-    events = EventSourceClient(url(server), reconnect=False)
-    got = []
-
-    @events.on("message")
-    def fail(event: ServerSentEvent) -> None:
-        got.append(event)
-        raise LookupError("on purpose")
-
-    events.run()
-    assert got == [ONE, ONE]
-    assert caplog.text.count("a listener of message raised LookupError") == 2
-
-
-def test_one_reads_and_no_other(hostile):
-    server = hostile(streamed(EVENT))
-    with EventSourceClient(url(server), **SOON) as events:
-        got = iter(events)
-        next(got)
-        with pytest.raises(RuntimeError, match="reads"):
-            next(iter(events))
-        with pytest.raises(RuntimeError, match="reads"):
-            events.start()
-        got.close()
-    started = EventSourceClient(url(server)).start()
-    with pytest.raises(RuntimeError, match="message listener"):
-        iter(started)
-    with pytest.raises(RuntimeError, match="reads"):
-        started.run()
-    started.close()
-    assert started.join(PATIENCE)
-
-
-def test_a_listener_that_came_behind_the_opening_is_told_of_it_before_the_next_event(hostile):
-    server = hostile(streamed(EVENT * 2))
-    events = EventSourceClient(url(server))
-    told = []
-
-    @events.once("message")
-    def join(event: ServerSentEvent) -> None:
-        events.on("open", told.append)
-        events.on("message", lambda event: (told.append(event), events.close()))
-
-    events.run()
-    assert told == [OpenEvent(), ONE]
-
-
-def test_join_in_a_listener_is_refused(hostile):
-    server = hostile(streamed(EVENT))
-    events = EventSourceClient(url(server))
-    told = []
-
-    @events.on("message")
-    def wait(event: ServerSentEvent) -> None:
-        try:
-            events.join()
-        except RuntimeError as error:
-            told.append(error)
-        events.close()
-
-    events.run()
-    assert "would wait for itself" in str(told[0])
 
 
 # --- sessions, other origins ----------------------------------------------------------------------

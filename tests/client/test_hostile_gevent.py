@@ -16,6 +16,8 @@ STAGES = (
     "hostile_redirects",
     "hostile_slow",
     "event_source",
+    "event_source_ends",
+    "event_source_close",
 )
 # Many cases that are the same on any thread, and floods, which take their time.
 ALSO = ("heads", "injection", "proxies", "socks", "endless")

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tests.support.hostile import Script, Step, Visit, send
+from faye_sync import ServerSentEvent
+from tests.support.hostile import HostileServer, Script, Step, Visit, send
+
+SOON = {"retry": 0.01}
+EVENT = b"data: one\n\n"
+ONE = ServerSentEvent(data="one")
 
 KIND = b"Content-Type: text/event-stream\r\n"
 
@@ -21,6 +26,11 @@ def chunk(octets: bytes) -> bytes:
 CHUNKED = b"Transfer-Encoding: chunked"
 CLOSE = b"Connection: close"
 LAST = b"0\r\n\r\n"
+
+
+def url(server: HostileServer, path: str = "/") -> str:
+    """Of a page of the server's, for a client of event streams."""
+    return server.url(path, "http")
 
 
 def streamed(*steps: bytes | Step, fields: tuple[bytes, ...] = (CLOSE,)) -> Script:
