@@ -278,10 +278,10 @@ CLAIMS = {
     ),
     "It resumes a GET however it ended, never repeats a POST, and ends at ``close()`` at any "
     "moment.": (
-        "tests/client/test_event_source.py::test_a_get_is_made_again_however_it_ended",
+        "tests/client/test_event_source_ends.py::test_a_get_is_made_again_however_it_ended",
         "tests/client/test_event_source.py::test_the_id_of_the_last_event_that_was_taken_is_resumed_after",
-        "tests/client/test_event_source.py::test_a_post_is_never_made_again_wherever_it_is_cut",
-        "tests/client/test_event_source.py::test_close_on_another_thread_ends_the_iteration_at_any_moment",
+        "tests/client/test_event_source_ends.py::test_a_post_is_never_made_again_wherever_it_is_cut",
+        "tests/client/test_event_source_close.py::test_close_on_another_thread_ends_the_iteration_at_any_moment",
     ),
 }
 
