@@ -253,6 +253,12 @@ class EventParser:
         # The block that all streams of language models are made of.
         if block[:6] == "data: " and "\n" not in block:
             return _new(_Event, ("message", block[6:], self.last_event_id, None, None))
+        if block[:4] == "id: ":
+            # And the same to be resumed after.
+            head, mark, value = block.partition("\ndata: ")
+            if mark and "\n" not in value and "\n" not in head and "\0" not in head:
+                own = self.last_event_id = head[4:]
+                return _new(_Event, ("message", value, own, own, None))
         kind, own_id, text, more = "message", None, None, None
         for line in block.split("\n"):
             # With one space behind the colon, as nearly all are written.
