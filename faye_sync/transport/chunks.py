@@ -48,7 +48,7 @@ def chunks_of(source: Any) -> Iterable[bytes]:
 def _of_response(raw: Any) -> Iterable[bytes]:
     """Read a response of urllib3, whose read() would wait for all that it was asked for."""
     beneath = getattr(raw, "_fp", None)
-    if beneath is not None and hasattr(beneath, "read1") and is_plain(raw):
+    if beneath is not None and hasattr(beneath, "read1") and _is_plain(raw):
         # Half the work of urllib3's own, and a chunk's part comes before its end.
         return iter(partial(beneath.read1, CHUNK), b"")
     if getattr(raw, "chunked", False):
@@ -59,18 +59,8 @@ def _of_response(raw: Any) -> Iterable[bytes]:
     return raw.stream(1, decode_content=True)  # type: ignore[no-any-return]  # of bytes
 
 
-def is_plain(raw: Any) -> bool:
-    """Tell whether an answer of urllib3's can be read beneath it.
-
-    That is so where nothing is to be decoded, nor counted, and it holds nothing that was
-    read already. Safe from any thread.
-
-    Args:
-        raw: The answer.
-
-    Returns:
-        So it is.
-    """
+def _is_plain(raw: Any) -> bool:
+    """Whether nothing is to be decoded, nor counted, and urllib3 holds nothing that was read already."""
     coding = raw.headers.get("content-encoding", "").strip().lower()
     # http.client says nothing of a body that is shorter than its Content-Length.
     is_counted = getattr(raw._fp, "length", None) is not None

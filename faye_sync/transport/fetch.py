@@ -7,9 +7,8 @@ a connection serves one request, and nobody below requests tries again."""
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from functools import partial
 from http.client import HTTPException, HTTPResponse
 from typing import Any
 
@@ -25,8 +24,7 @@ from faye_sync.sse import CONTENT_TYPE, is_event_stream
 from faye_sync.transport.adapter import urllib3_response
 from faye_sync.transport.answer import BODY_LIMIT, Fields, Head
 from faye_sync.transport.attempt import Attempt
-from faye_sync.transport.chunked import without_chunks
-from faye_sync.transport.chunks import CHUNK, chunks_of, is_plain
+from faye_sync.transport.chunks import CHUNK, chunks_of
 from faye_sync.transport.hops import Hop, HopAdapter, Refused, Ways, leads_on
 from faye_sync.transport.pipe import Pipe
 from faye_sync.transport.route import Route
@@ -60,7 +58,7 @@ class Fetched:
             CalledOff: So it was.
         """
         try:
-            yield from self._octets()
+            yield from chunks_of(self._raw)
         except (HTTPException, HTTPError) as error:
             raise _reason(error, "the event stream broke off") from error
         left = getattr(self._raw._original_response, "length", None)
@@ -70,13 +68,6 @@ class Fetched:
     def close(self) -> None:
         """Give up the descriptor."""
         self._route.close()
-
-    def _octets(self) -> Iterable[bytes]:
-        answer = self._raw._original_response
-        if answer.chunked and is_plain(self._raw):
-            # Nobody goes on with this connection, so http.client need not know how far it was read.
-            return without_chunks(partial(answer.fp.read1, CHUNK))
-        return chunks_of(self._raw)
 
 
 def fetch(
