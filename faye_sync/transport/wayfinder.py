@@ -20,7 +20,9 @@ from faye_sync.transport.proxies import Proxy, proxy_of
 from faye_sync.transport.request import PLAIN_SCHEMES
 from faye_sync.transport.tls_client import TlsContexts, TlsSettings
 
-_NO_PROXY = {"no_proxy": "*"}
+# Not "no_proxy", for which requests changes the environment for a moment: of two threads that do so,
+# one finds nothing to take back.
+_NO_PROXY = dict.fromkeys((*PLAIN_SCHEMES, *PLAIN_SCHEMES.values()), "")
 _PROXY_KEYS = frozenset(("origin", "headers", "tls"))
 
 

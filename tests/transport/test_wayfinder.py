@@ -329,3 +329,10 @@ def test_a_file_of_the_tls_option_that_is_not_there_is_told_at_once():
         ways(ca="/no/such/file")
     with pytest.raises(FileNotFoundError):
         ways(proxy={"origin": "https://proxy.example", "tls": {"ca": "/no/such/file"}})
+
+
+def test_to_go_without_a_proxy_leaves_the_environment_alone_which_threads_share():
+    ways = Wayfinder(session=None, auth=None, proxy=False, tls=None, ca=None, net=None)
+    # With a "no_proxy" requests would set that of the environment, and take it back.
+    assert "no_proxy" not in ways.proxies
+    assert set(ways.proxies.values()) == {""}
