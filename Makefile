@@ -28,7 +28,7 @@ SUITES =
 
 BIN = $(VENV)/bin
 SOURCES = faye_sync tests examples benchmarks
-METADATA = setup.cfg pyproject.toml
+METADATA = setup.cfg pyproject.toml setup.py faye_sync/_speedups.c
 # Another PYTHON is another stamp, so that naming one looks at the environment again.
 MADE = $(VENV)/made$(if $(PYTHON),-with-$(subst /,-,$(PYTHON)))
 

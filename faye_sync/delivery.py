@@ -211,9 +211,9 @@ class Delivery(EventTarget):
 
     # --- one event ------------------------------------------------------------------------------------
 
-    def _deliver(self, link: Link, event: Event) -> None:
-        if type(event) is MessageEvent:
-            self._deliver_message(link, event)
+    def _deliver(self, link: Link, event: str | bytes | Event) -> None:
+        if isinstance(event, (str, bytes)):
+            self._deliver_message(link, MessageEvent(event))
             return
         if isinstance(event, PongEvent):
             self._call_back(link, event)

@@ -18,13 +18,13 @@ from faye_sync.driver.extension import Message
 from faye_sync.driver.frames import TEXT
 from faye_sync.driver.unpacking import Unpacking
 from faye_sync.errors import MessageTooBig, ProtocolError
-from faye_sync.events import CloseEvent, ErrorEvent, Event, MessageEvent
+from faye_sync.events import CloseEvent, ErrorEvent, Event
 from faye_sync.receiving import Incoming
 
 logger = logging.getLogger("faye_sync")
 
 # What there may be of a message: all of it, still packed, or a part.
-MESSAGES = (MessageEvent, Message, Piece)
+MESSAGES = (str, bytes, Message, Piece)
 
 
 class Owner(Protocol):
@@ -33,6 +33,8 @@ class Owner(Protocol):
     driver: Driver
     incoming: Incoming
     final: CloseEvent | None
+    # None until one came.
+    has_owner: bool | None
 
     def fileno(self) -> int:
         """The descriptor, -1 once it was given up."""
@@ -56,7 +58,7 @@ class Owner(Protocol):
 class Chunks:
     """A message that is taken bit by bit. One thread at a time."""
 
-    def __init__(self, unpacking: Unpacking, begun: MessageEvent | Message | Piece) -> None:
+    def __init__(self, unpacking: Unpacking, begun: str | bytes | Message | Piece) -> None:
         """Begin with what next() handed out."""
         self.is_over = True
         # A part of it was dropped, because a later message was asked for.
@@ -65,8 +67,8 @@ class Chunks:
         # What an empty message has for its only chunk; None once there was another.
         self._nothing: str | bytes | None = None
         self._ready: Iterator[str | bytes] = iter(())
-        if isinstance(begun, MessageEvent):
-            self._ready = iter((begun.data,))
+        if isinstance(begun, str | bytes):
+            self._ready = iter((begun,))
             return
         self._head = begun.head if isinstance(begun, Piece) else begun
         self._nothing = "" if self._head.opcode == TEXT else b""
@@ -115,6 +117,7 @@ class Handout:
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
+        self._incoming = owner.incoming
         # Messages that wait are dropped too.
         self.drops_messages = False
         # The last message that was begun to be taken bit by bit.
@@ -129,8 +132,27 @@ class Handout:
         if owner.driver.extensions:
             self._close_sessions = weakref.finalize(self, close_sessions, owner.driver)
 
+    def next_plain(self) -> str | bytes | None:
+        """Wait for the next message where nothing else has to be done; the way of nearly all.
+
+        Returns:
+            The message; None where next() has to look."""
+        incoming = self._incoming
+        if incoming.is_woken or self.drops_messages or self._owner.final is not None:
+            return None
+        inbox = incoming.inbox
+        if not inbox:
+            if not self._owner.has_owner:
+                self._owner.take_over()
+            incoming.read_on()
+        if inbox and isinstance(inbox[0], (str, bytes)):
+            return inbox.popleft()  # type: ignore[return-value]  # what was just looked at
+        return None
+
     @overload
-    def next(self, deadline: float | None = None, *, wakeable: bool = False) -> Event | None: ...
+    def next(
+        self, deadline: float | None = None, *, wakeable: bool = False
+    ) -> str | bytes | Event | None: ...
 
     @overload
     def next(
@@ -154,15 +176,15 @@ class Handout:
             streams: Hand out messages as they came, for begin().
 
         Returns:
-            The event, a CloseEvent being the last there is; None at the
-            deadline, or when woken.
+            The message or event, a CloseEvent being the last there is; None at
+            the deadline, or when woken.
         """
         owner, inbox = self._owner, self._owner.incoming.inbox
         owner.take_over()
         while True:
             while inbox:
                 event = inbox.popleft()
-                if type(event) is MessageEvent:
+                if isinstance(event, (str, bytes)):
                     if self.drops_messages:
                         continue
                     return event
@@ -180,7 +202,7 @@ class Handout:
                 # Woken; or late, though octets go on to come that are no event.
                 return None
 
-    def begin(self, begun: MessageEvent | Message | Piece) -> Chunks:
+    def begin(self, begun: str | bytes | Message | Piece) -> Chunks:
         """Take bit by bit what next(streams=True) handed out."""
         self._chunks = Chunks(self._owner.driver.unpacking, begun)
         return self._chunks
@@ -246,7 +268,7 @@ class Handout:
 
     def _take_message(
         self, event: Message | Piece, chunks: Chunks | None, *, streams: bool
-    ) -> MessageEvent | Message | Piece | None:
+    ) -> str | bytes | Message | Piece | None:
         if self.drops_messages:
             return None
         earlier = self._chunks
@@ -265,7 +287,7 @@ class Handout:
         gathered, self._gathered = bytes(self._gathered), bytearray()
         return Piece(event.head, gathered + event.data, event.is_final) if gathered else event
 
-    def _gather(self, piece: Piece) -> MessageEvent | None:
+    def _gather(self, piece: Piece) -> str | bytes | None:
         """Join the pieces of a message that is wanted whole after all."""
         unpacking = self._owner.driver.unpacking
         self._gathered += piece.data

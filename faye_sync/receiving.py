@@ -12,10 +12,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from faye_sync.concurrency import NO_WAIT, Concurrency, Lock
+from faye_sync.concurrency import Concurrency, Lock, attempts
 from faye_sync.driver.base import Piece, Received, Receiving, Waiting
 from faye_sync.driver.extension import Message
-from faye_sync.events import MessageEvent, PingEvent, PongEvent
+from faye_sync.events import PingEvent, PongEvent
 from faye_sync.transport.stream import Stream
 from faye_sync.transport.waker import Waker
 
@@ -24,6 +24,8 @@ EVENT_COST = 128
 
 # Octets that may wait while the owner has paused: enough to see pings and a close.
 PAUSED_MARK = 65536
+
+_MESSAGES = (str, bytes, Message, Piece)
 
 
 class Incoming:
@@ -38,12 +40,14 @@ class Incoming:
         max_queue: int,
     ) -> None:
         self._stream = stream
+        self._recv = stream.recv
         self._receiving = receiving
         self._sort = sort
         self._max_queue = max_queue
         self._unread_octets = 0
         self._waker: Waker | None = None
         self.reading_lock: Lock = world.lock()
+        self._attempts_to_read = attempts(self.reading_lock)
         self.inbox: deque[Waiting] = deque()
         # Counts receipts; the only thing the hot path does for housekeeping.
         self.turn = 0
@@ -90,11 +94,18 @@ class Incoming:
             self.feed(self._stream.recv())
             return True
 
+    def read_on(self) -> None:
+        """Wait for octets as long as it takes, as read() does; for the owner."""
+        with self.reading_lock:
+            if not self.inbox:
+                self.feed(self._recv())
+
     def read_now(self) -> bool:
         """Read what is there for an absent owner; False when the owner is reading."""
         held = False
         try:
-            (held,) = map(self.reading_lock.acquire, NO_WAIT)
+            for held in self._attempts_to_read:
+                break
             if held:
                 self._read_for_owner()
             return held
@@ -121,7 +132,7 @@ class Incoming:
     def sort_events(self) -> None:
         """Put what the octets so far amount to where it belongs, with the reading lock held."""
         for event in self._receiving.events():
-            if type(event) is not MessageEvent and not isinstance(event, Message | Piece):
+            if not isinstance(event, _MESSAGES):
                 self._sort(event)
                 continue
             if self.notes_time:
@@ -168,6 +179,8 @@ class Incoming:
 
 
 def _cost(event: Waiting) -> int:
-    if isinstance(event, MessageEvent | Message | Piece | PingEvent | PongEvent):
+    if isinstance(event, (str, bytes)):
+        return len(event) + EVENT_COST
+    if isinstance(event, (Message, Piece, PingEvent, PongEvent)):
         return len(event.data) + EVENT_COST
     return EVENT_COST

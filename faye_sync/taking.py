@@ -8,16 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from faye_sync.concurrency import NO_WAIT, call_home, leaf_lock
+from faye_sync.concurrency import attempts, call_home, leaf_lock
 from faye_sync.deadlines import deadline_after, seconds_left
 from faye_sync.delivery import Delivery, exit_code
 from faye_sync.driver.base import Piece
 from faye_sync.driver.extension import Message
 from faye_sync.errors import ConnectionClosed, ProtocolError
 from faye_sync.events import DrainEvent, MessageEvent
-from faye_sync.handout import MESSAGES, Chunks
+from faye_sync.handout import Chunks
 from faye_sync.link import Link
 from faye_sync.streams import MessageStream
 
@@ -44,6 +44,7 @@ class Taking(Delivery):
         self._starter: object = None
         # Held by whoever receives; only ever tried, so a real lock serves greenlets too.
         self._receiving_lock = leaf_lock()
+        self._attempts_to_receive = attempts(self._receiving_lock)
 
     # --- what the subclass adds -------------------------------------------------------------------
 
@@ -187,7 +188,8 @@ class Taking(Delivery):
         """Take messages, unless another thread does."""
         held = False
         try:
-            (held,) = map(self._receiving_lock.acquire, NO_WAIT)
+            for held in self._attempts_to_receive:
+                break
             if held:
                 return take(*arguments)
             raise self._second_receiver_error(link)
@@ -199,8 +201,12 @@ class Taking(Delivery):
                 self._receiving_lock.release()
 
     def _receive(self, link: Link, timeout: float | None) -> str | bytes:
+        if timeout is None and not self._listens(DrainEvent.type):
+            message = link.handout.next_plain()
+            if message is not None:
+                return message
         # Whole, because no stream was asked for.
-        return self._next_message(link, timeout)[1].data
+        return cast("str | bytes", self._next_message(link, timeout)[1])
 
     def _begin_stream(self, link: Link, timeout: float | None) -> MessageStream:
         link, begun = self._next_message(link, timeout, streams=True)
@@ -233,7 +239,7 @@ class Taking(Delivery):
         *,
         chunks: Chunks | None = None,
         streams: bool = False,
-    ) -> tuple[Link, MessageEvent | Message | Piece]:
+    ) -> tuple[Link, str | bytes | Message | Piece]:
         """Wait for a message, or for what comes next of one, and deliver all else on the way.
 
         Args:
@@ -256,7 +262,7 @@ class Taking(Delivery):
             )
             if link.incoming.is_woken:
                 self._replay_anew(link)
-            if isinstance(event, MESSAGES):
+            if isinstance(event, (str, bytes, Message, Piece)):
                 return link, event
             if event is None:
                 if seconds_left(deadline) == 0:

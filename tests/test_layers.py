@@ -84,7 +84,8 @@ def place_of(module: str) -> str:
     return module.partition(".")[0]
 
 
-PATHS = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
+# What is written in C has its stub here.
+PATHS = {name_of(path): path for path in sorted((*ROOT.rglob("*.py"), *ROOT.rglob("*.pyi")))}
 KNOWN = sorted(name for name in PATHS if place_of(name) in HEIGHT)
 
 

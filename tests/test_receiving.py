@@ -11,7 +11,7 @@ import pytest
 
 from faye_sync.concurrency import THREADS
 from faye_sync.driver.hybi_receiving import HybiReceiving
-from faye_sync.events import CloseEvent, Event, MessageEvent, PingEvent
+from faye_sync.events import CloseEvent, Event, PingEvent
 from faye_sync.receiving import EVENT_COST, PAUSED_MARK, Incoming
 from faye_sync.transport.stream import BlockingStream
 from tests.support.peer import BINARY, PING, PONG, TEXT, frame
@@ -37,7 +37,7 @@ def test_the_owner_waits_for_octets_and_sorts_them(way):
     incoming, peer, _ = way
     peer.sendall(frame(TEXT, b"one") + frame(TEXT, b"two"))
     assert incoming.read()
-    assert list(incoming.inbox) == [MessageEvent("one"), MessageEvent("two")]
+    assert list(incoming.inbox) == ["one", "two"]
     assert incoming.turn == 1
 
 
@@ -54,7 +54,7 @@ def test_housekeeping_leaves_an_owner_alone_who_reads(way):
     incoming.reading_lock.release()
     assert incoming.read_now()
     assert incoming.read_now()
-    assert list(incoming.inbox) == [MessageEvent("for the owner")]
+    assert list(incoming.inbox) == ["for the owner"]
 
 
 def test_an_end_that_housekeeping_reads_is_an_event_and_no_turn(way):
@@ -163,7 +163,7 @@ def test_a_message_that_is_dropped_was_one_all_the_same(way):
 def test_what_waits_costs_its_octets_and_something_for_each_event(way):
     incoming, _, _ = way
     assert incoming.cost() == 0
-    incoming.inbox.extend([MessageEvent("four"), MessageEvent(b"12345"), PingEvent(b"p")])
+    incoming.inbox.extend(["four", b"12345", PingEvent(b"p")])
     incoming.inbox.append(CloseEvent(1000, "a reason", True, "peer"))
     assert incoming.cost() == 4 + 5 + 1 + 4 * EVENT_COST
 

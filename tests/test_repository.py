@@ -109,7 +109,7 @@ def test_every_public_name_is_documented():
 def test_the_package_carries_its_types():
     metadata = ConfigParser()
     metadata.read(ROOT / "setup.cfg", encoding="utf-8")
-    assert metadata["options.package_data"]["faye_sync"] == "py.typed"
+    assert metadata["options.package_data"]["faye_sync"] == "py.typed, *.pyi"
     assert (ROOT / "faye_sync" / "py.typed").exists()
 
 

@@ -36,8 +36,8 @@ class Reply:
     data: bytes
 
 
-# What waits for the owner: beside events for users, messages that extensions have not unpacked yet.
-Waiting = Event | Message | Piece
+# What waits for the owner: messages, plain or not unpacked by extensions yet, and events.
+Waiting = str | bytes | Event | Message | Piece
 # What the receiving half hands out.
 Received = Waiting | Reply
 

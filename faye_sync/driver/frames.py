@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from struct import Struct
 
+from faye_sync.driver.accelerator import speedups
 from faye_sync.driver.masking import apply_mask
 from faye_sync.errors import ProtocolError
 
@@ -85,11 +86,27 @@ def encode_frame(
     Returns:
         The octets for the wire.
     """
-    first = (FINAL_BIT if final else 0) | rsv << 4 | opcode
+    return join_frame((FINAL_BIT if final else 0) | rsv << 4 | opcode, payload, mask_key)
+
+
+def join_frame_in_python(first: int, payload: bytes, mask_key: bytes | None) -> bytes:
+    """Join the parts of a frame. Safe from any thread. RFC 6455 5.2.
+
+    Args:
+        first: The first octet: FIN, reserved bits and opcode.
+        payload: The octets; they are copied, never changed.
+        mask_key: 4 octets that mask the payload; None leaves it plain.
+
+    Returns:
+        The octets for the wire.
+    """
     if mask_key is None:
         return encode_header(first, len(payload), 0) + payload
     header = encode_header(first, len(payload), MASK_BIT)
     return b"".join((header, mask_key, apply_mask(payload, mask_key)))
+
+
+join_frame = join_frame_in_python if speedups is None else speedups.join_frame
 
 
 def decode_length(data: bytes, position: int) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from faye_sync.driver.base import Received, Reply
 from faye_sync.driver.hixie_handshake import BODY_SIZE, proof_of
 from faye_sync.errors import MessageTooBig, ProtocolError
-from faye_sync.events import CloseEvent, ErrorEvent, MessageEvent, OpenEvent
+from faye_sync.events import CloseEvent, ErrorEvent, OpenEvent
 
 _END = 0xFF
 _LONG = 0x80
@@ -109,7 +109,7 @@ class HixieReceiving:
         self._gathered += data[position:stop]
         if end >= 0:
             text, self._gathered = self._gathered.decode("utf-8", "replace"), bytearray()
-            self._events.append(MessageEvent(text))
+            self._events.append(text)
             self._take = self._take_type
         return stop + 1
 

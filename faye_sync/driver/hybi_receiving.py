@@ -1,6 +1,6 @@
 """Read the frames of RFC 6455: octets of the peer in, events out.
 
-Whole small messages are read by position in one loop. A header or control frame
+Messages that came whole are taken by whole_messages.py. A header or control frame
 that is cut off waits as it came, 131 octets at most; the payload of a data frame
 never waits: it is unmasked, checked and appended to its message's one bytearray
 as it comes, so memory follows octets, never frames. Messages for extensions to
@@ -29,11 +29,11 @@ from faye_sync.driver.frames import (
 from faye_sync.driver.masking import KEY_SIZE, apply_mask
 from faye_sync.driver.unpacking import packed_limit
 from faye_sync.driver.utf8 import Utf8Check, decode_text
+from faye_sync.driver.whole_messages import take_messages
 from faye_sync.errors import MessageTooBig, ProtocolError
 from faye_sync.events import (
     CloseEvent,
     ErrorEvent,
-    MessageEvent,
     OpenEvent,
     PingEvent,
     PongEvent,
@@ -43,8 +43,6 @@ from faye_sync.events import (
 _CONTROLS = frozenset((0x88, 0x89, 0x8A))
 _BEGINNINGS = frozenset((0x01, 0x02, 0x81, 0x82))
 _CONTINUED = _CONTROLS | {0x00, 0x80}
-_WHOLE_BINARY = FINAL_BIT | BINARY
-_WHOLE = frozenset((FINAL_BIT | TEXT, _WHOLE_BINARY))
 
 
 class HybiReceiving:
@@ -64,6 +62,7 @@ class HybiReceiving:
         "_key",
         "_mask_bit",
         "_max_length",
+        "_may_be_whole",
         "_message",
         "_missing",
         "_offset",
@@ -72,9 +71,7 @@ class HybiReceiving:
         "_packs",
         "_packs_all",
         "_rest",
-        "_small",
         "_utf8",
-        "_whole",
     )
 
     def __init__(self, *, require_masking: bool, max_length: int) -> None:
@@ -88,12 +85,11 @@ class HybiReceiving:
         self._mask_bit = MASK_BIT if require_masking else 0
         self._max_length = max_length
         self._packed_limit = packed_limit(max_length)
-        self._small = min(126, max_length + 1)
         self._allowed_rsv = 0
         self._packs_all = False
         self._beginnings = _CONTROLS | _BEGINNINGS
-        # What may be taken by position, without more ado.
-        self._whole = _WHOLE
+        # Whether a message may be taken without asking extensions.
+        self._may_be_whole = True
         self._events: list[Received] = []
         self._is_over = False
         # Where the next message that does not come whole is a stream, or the one under way is.
@@ -121,7 +117,7 @@ class HybiReceiving:
         bear one are handed out packed; where packs_all is set, all messages are."""
         self._allowed_rsv = allowed_rsv
         self._packs_all = packs_all
-        self._whole = frozenset() if packs_all else _WHOLE
+        self._may_be_whole = not packs_all
         self._beginnings = _CONTROLS | {
             first | bits << 4
             for first in _BEGINNINGS
@@ -206,46 +202,12 @@ class HybiReceiving:
             self._rest = b""
         end = len(data)
         while position < end and not self._is_over:
-            if not self._opcode and not self._is_streaming:
-                position = self._take_small_messages(data, position, end)
-                position = self._take_medium_message(data, position, end)
+            if self._may_be_whole and not (self._opcode or self._is_streaming):
+                position = take_messages(
+                    data, position, self._mask_bit, self._max_length, self._events
+                )
             if position < end:
                 position = self._take_frame(data, position)
-
-    def _take_small_messages(self, data: bytes, position: int, end: int) -> int:
-        """Take whole messages under 126 octets; returns where something else begins."""
-        mask_bit = self._mask_bit
-        header = 2 + KEY_SIZE if mask_bit else 2
-        while end - position >= header:
-            first = data[position]
-            length = data[position + 1] ^ mask_bit
-            start = position + header
-            stop = start + length
-            if first not in self._whole or length >= self._small or stop > end:
-                break
-            payload = data[start:stop]
-            if mask_bit:
-                payload = apply_mask(payload, data[start - KEY_SIZE : start])
-            is_binary = first == _WHOLE_BINARY
-            self._events.append(MessageEvent(payload if is_binary else decode_text(payload)))
-            position = stop
-        return position
-
-    def _take_medium_message(self, data: bytes, position: int, end: int) -> int:
-        """Take a whole message of 126 to 65535 octets; returns where it ends, if it is one."""
-        mask_bit = self._mask_bit
-        start = position + (4 + KEY_SIZE if mask_bit else 4)
-        if start > end or data[position + 1] ^ mask_bit != 126:
-            return position
-        first = data[position]
-        length = data[position + 2] << 8 | data[position + 3]
-        stop = start + length
-        is_whole = stop <= end and 126 <= length <= self._max_length
-        if not is_whole or first & ~RESERVED_BITS not in _WHOLE or first not in self._beginnings:
-            return position
-        self._packs = self._is_packed(first)
-        self._deliver(first, self._unmask(data, start, stop))
-        return stop
 
     def _take_frame(self, data: bytes, position: int) -> int:
         """Take a frame of any kind, or what there is of it; returns where the next begins."""
@@ -368,9 +330,9 @@ class HybiReceiving:
         if self._packs:
             self._events.append(_head_of(first, bytes(payload)))
         elif first & TEXT:
-            self._events.append(MessageEvent(decode_text(payload)))
+            self._events.append(decode_text(payload))
         else:
-            self._events.append(MessageEvent(bytes(payload)))
+            self._events.append(bytes(payload))
 
     def _illegal(self, first: int) -> ProtocolError:
         """Find out why this octet may not begin a frame here."""

@@ -12,7 +12,6 @@ from faye_sync.driver.frames import TEXT
 from faye_sync.driver.pipeline import Pipeline
 from faye_sync.driver.utf8 import Utf8Check, decode_text
 from faye_sync.errors import MessageTooBig
-from faye_sync.events import MessageEvent
 
 
 def packed_limit(max_length: int) -> int:
@@ -39,14 +38,14 @@ class Unpacking:
         self.max_length = max_length
         self.packed_limit = packed_limit(max_length)
 
-    def unpack(self, message: Message) -> MessageEvent:
+    def unpack(self, message: Message) -> str | bytes:
         """Unpack a whole message.
 
         Args:
             message: As the wire had it.
 
         Returns:
-            The event for the user.
+            What the user gets: str of text, bytes of a binary message.
 
         Raises:
             ProtocolError: An extension refused it, or it is text but no UTF-8.
@@ -57,7 +56,7 @@ class Unpacking:
         data = message.data
         if len(data) > self.max_length:
             raise MessageTooBig(len(data), self.max_length)
-        return MessageEvent(decode_text(data) if message.opcode == TEXT else bytes(data))
+        return decode_text(data) if message.opcode == TEXT else bytes(data)
 
     def pieces(self, head: Message) -> Pieces:
         """Begin to unpack a message that comes in pieces, of any size.

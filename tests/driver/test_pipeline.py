@@ -559,7 +559,9 @@ def connected(ours, theirs):
 def delivered(source, target):
     target.receiving.receive_data(source.sending.data_to_send())
     return [
-        target.unpacking.unpack(event).data if isinstance(event, Message) else event.data
+        target.unpacking.unpack(event)
+        if isinstance(event, Message)
+        else getattr(event, "data", event)
         for event in target.receiving.events()
     ]
 

@@ -24,7 +24,6 @@ from faye_sync.driver.versions import refusal_of, server_driver
 from faye_sync.events import (
     CloseEvent,
     ErrorEvent,
-    MessageEvent,
     OpenEvent,
     PingEvent,
     PongEvent,
@@ -188,12 +187,10 @@ class Player:
         for command in waiting:
             command()
 
-    def _on_message(self, event: MessageEvent) -> None:
+    def _on_message(self, data: str | bytes) -> None:
         if self.state == "open":
-            is_text = isinstance(event.data, str)
-            self.tell(
-                "message", *(("text", event.data) if is_text else ("binary", event.data.hex()))
-            )
+            told = ("text", data) if isinstance(data, str) else ("binary", data.hex())
+            self.tell("message", *told)
 
     def _on_ping(self, event: PingEvent) -> None:
         self.driver.sending.pong(event.data)
@@ -226,7 +223,8 @@ class Player:
     _handlers: ClassVar = {
         OpenEvent: _on_open,
         Reply: _on_reply,
-        MessageEvent: _on_message,
+        str: _on_message,
+        bytes: _on_message,
         PingEvent: _on_ping,
         PongEvent: _on_pong,
         ErrorEvent: _on_error,

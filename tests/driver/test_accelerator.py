@@ -1,0 +1,188 @@
+"""What is written in C gives the same results as what is written in Python."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings, strategies as st
+
+from faye_sync.driver import accelerator
+from faye_sync.driver.frames import MASK_BIT, join_frame_in_python
+from faye_sync.driver.masking import apply_mask_in_python
+from faye_sync.driver.whole_messages import take_messages_in_python
+
+if os.environ.get("CI"):
+    from faye_sync import _speedups as fast
+else:
+    fast = pytest.importorskip("faye_sync._speedups", reason="there was no compiler")
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "faye_sync" / "_speedups.c"
+FUZZ = Path(__file__).with_name("fuzz_speedups.py")
+PATIENCE = 100.0  # seconds
+
+KEYS = st.binary(min_size=4, max_size=4)
+SIZES = st.one_of(st.integers(0, 300), st.sampled_from((125, 126, 127, 65535, 65536, 70000)))
+PAYLOADS = st.one_of(
+    st.binary(max_size=300),
+    st.text(max_size=100).map(str.encode),
+    SIZES.map(lambda size: b"\x80x" * (size // 2) + b"y" * (size % 2)),
+)
+FIRSTS = st.sampled_from((0x81, 0x82, 0x01, 0x80, 0x88, 0x89, 0xC1, 0x83))
+
+
+def test_what_was_compiled_is_used_unless_it_is_not_wanted(monkeypatch):
+    monkeypatch.delenv("FAYE_SYNC_PURE", raising=False)
+    assert accelerator._load() is fast
+    monkeypatch.setenv("FAYE_SYNC_PURE", "1")
+    assert accelerator._load() is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=PAYLOADS, key=KEYS, offset=st.integers(0, 9))
+def test_masks_are_the_same(data, key, offset):
+    expected = apply_mask_in_python(data, key, offset)
+    assert fast.apply_mask(data, key, offset) == expected
+    assert fast.apply_mask(bytearray(data), key, offset) == expected
+    in_place = bytearray(data)
+    assert fast.unmask(in_place, key, offset) is None
+    assert in_place == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(first=st.integers(0, 255), payload=PAYLOADS, key=st.none() | KEYS)
+def test_frames_are_the_same(first, payload, key):
+    assert fast.join_frame(first, payload, key) == join_frame_in_python(first, payload, key)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    frames=st.lists(st.tuples(FIRSTS, PAYLOADS, st.none() | KEYS), max_size=6),
+    cut=st.integers(0, 20),
+    start=st.integers(0, 3),
+    is_masked=st.booleans(),
+    limit=st.sampled_from((0, 10, 126, 2**20)),
+)
+@example([(0x81, b"\xff", b"abcd"), (0x82, b"", b"abcd")], 0, 0, True, 100)
+def test_messages_are_the_same(frames, cut, start, is_masked, limit):
+    octets = b"".join(join_frame_in_python(*frame) for frame in frames)
+    assert_same_messages(octets[: max(0, len(octets) - cut)], start, is_masked, limit)
+
+
+@pytest.mark.parametrize("is_masked", [True, False], ids=["masked", "plain"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "81",
+        "82 80",
+        "82 fe",
+        "82 7e007d",
+        "82 7e007e",
+        "82 ff",
+        "82 7f00000000",
+        "82 7fffffff",
+        "82 7f000000000000ffff",
+        "82 7f0000000000010000",
+        "82 ff8000000000000000",
+        "c1 85",
+    ],
+)
+def test_messages_are_the_same_behind_odd_headers(header, is_masked):
+    octets = bytes.fromhex(header)
+    for rest in (b"", b"x" * 3, b"x" * 20, b"x" * 70000):
+        assert_same_messages(octets + rest, 0, is_masked, 2**20)
+
+
+def assert_same_messages(octets: bytes, start: int, is_masked: bool, limit: int) -> None:
+    start = min(start, len(octets))
+    arguments = octets, start, MASK_BIT if is_masked else 0, limit
+    expected: list[object] = []
+    found: list[object] = []
+    assert fast.take_messages(*arguments, found) == take_messages_in_python(*arguments, expected)
+    assert found == expected
+    assert [type(message) for message in found] == [type(message) for message in expected]
+
+
+@pytest.mark.parametrize(
+    "name, arguments, error",
+    [
+        ("apply_mask", (b"x",), TypeError),
+        ("apply_mask", ("x", b"abcd"), TypeError),
+        ("apply_mask", (b"x", b"abc"), ValueError),
+        ("apply_mask", (b"x", b"abcd", "1"), TypeError),
+        ("unmask", (b"x", b"abcd"), BufferError),
+        ("join_frame", (1, b"x"), TypeError),
+        ("join_frame", (1, "x", None), TypeError),
+        ("join_frame", (1, b"x", b"abc"), ValueError),
+        ("take_messages", (b"x", 0, 0, 1), TypeError),
+        ("take_messages", (bytearray(b"x"), 0, 0, 1, []), TypeError),
+        ("take_messages", (b"x", 2, 0, 1, []), ValueError),
+        ("take_messages", (b"x", -1, 0, 1, []), ValueError),
+        ("take_messages", (b"x", 0, 0, -1, []), ValueError),
+        ("take_messages", (b"\x82\0", 0, 0, 1, ()), SystemError),
+    ],
+)
+def test_wrong_arguments_raise(name, arguments, error):
+    with pytest.raises(error):
+        getattr(fast, name)(*arguments)
+
+
+def test_the_drivers_do_as_well_without_it():
+    files = ("hybi_receiving", "hybi_sending", "hybi_client", "masking", "frames", "vectors")
+    paths = [str(Path(__file__).with_name(f"test_{name}.py")) for name in files]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *paths]
+    environment = {**os.environ, "FAYE_SYNC_PURE": "1"}
+    run = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+
+
+def test_hostile_octets_touch_no_memory_but_their_own(tmp_path):
+    compiler = shutil.which("gcc")
+    sanitizer = (
+        compiler
+        and subprocess.run(
+            [compiler, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+    )
+    if not sanitizer or not Path(sanitizer).is_absolute():
+        assert not os.environ.get("CI"), "gcc and its AddressSanitizer are part of a CI machine"
+        pytest.skip("needs gcc with AddressSanitizer")
+    target = tmp_path / "_speedups.so"
+    include = f"-I{sysconfig.get_path('include')}"
+    flags = ["-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined", "-fPIC"]
+    version = ["-DPy_LIMITED_API=0x030B0000"] if sys.version_info >= (3, 11) else []
+    command = [compiler, *flags, *version, "-shared", include, str(SOURCE), "-o", str(target)]
+    subprocess.run(command, check=True, timeout=PATIENCE)
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": sanitizer,
+        # The interpreter frees little at its end, and its small objects are cut from arenas.
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "halt_on_error=1",
+        "PYTHONMALLOC": "malloc",
+    }
+    run = subprocess.run(
+        [sys.executable, str(FUZZ), str(target)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("20000 rounds")
