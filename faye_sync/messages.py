@@ -25,9 +25,11 @@ def command_for(link: Link, data: object, compress: bool | None = None) -> Comma
     Raises:
         TypeError: data is no message.
     """
-    check_message(data)
     sending = link.driver.sending
-    method: Callable[..., None] = sending.text if isinstance(data, str) else sending.binary
+    method: Callable[..., None] = sending.text
+    if not isinstance(data, str):
+        check_message(data)
+        method = sending.binary
     return method, (data,) if compress is None else (data, compress)
 
 
@@ -40,7 +42,7 @@ def check_message(data: object) -> None:
     Raises:
         TypeError: It is neither text nor octets; names the type, and a cure.
     """
-    if isinstance(data, str | bytes | bytearray | memoryview):
+    if isinstance(data, (str, bytes, bytearray, memoryview)):
         return
     hint = "; json.dumps() makes text of it" if isinstance(data, dict | list) else ""
     raise TypeError(

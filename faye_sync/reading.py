@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from faye_sync.concurrency import NO_WAIT, call_home, leaf_lock
+from faye_sync.concurrency import call_home, leaf_lock
 from faye_sync.link import Link
 from faye_sync.taking import Style, Taking
 
@@ -166,7 +166,8 @@ class ReadingSide(Taking):
         """Run the listeners of what nobody will receive any more."""
         held = False
         try:
-            (held,) = map(self._receiving_lock.acquire, NO_WAIT)
+            for held in self._attempts_to_receive:
+                break
             for event in link.handout.rest() if held else ():
                 if event is not link.final or not self._is_followed(link):
                     self._deliver_in_place(link, event)

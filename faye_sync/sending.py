@@ -5,8 +5,9 @@ are urgent: they are queued as commands and written by whoever holds the lock
 next, between frames. A command is framed as it is taken from its queue, with
 the lock held, so the sending half of the driver needs no lock of its own.
 A message that is sent in parts has a turn: messages of others wait until it is
-over, while urgent frames pass. Whoever held the lock looks at the queues once more AFTER releasing it: a frame
-queued meanwhile would else wait for the next send."""
+over, while urgent frames pass. Whoever held the lock looks at the queues once
+more AFTER releasing it: a frame queued meanwhile would else wait for the next
+send."""
 
 from __future__ import annotations
 
@@ -16,13 +17,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from faye_sync.backlog import Backlog, Command, Turn
-from faye_sync.concurrency import (
-    NO_WAIT,
-    WAIT,
-    Concurrency,
-    Lock,
-    at_most,
-)
+from faye_sync.concurrency import WAIT, Concurrency, Lock, at_most, attempts
 from faye_sync.deadlines import deadline_after, seconds_left
 from faye_sync.driver.base import Sending
 from faye_sync.errors import ProtocolError
@@ -66,10 +61,12 @@ class Outgoing:
         self._world = world
         self._owner = owner
         self.writing_lock: Lock = world.lock()
+        self._attempts_to_write = attempts(self.writing_lock)
         self._urgent: deque[Command] = deque()
         # A flood of pings needs one answer: the newest.
         self._pong: deque[Command] = deque(maxlen=1)
         self._backlog = Backlog(max_queue)
+        self._queued = self._backlog.entries
         # Whose turn it is; None when everybody may send messages. Guarded by the writing lock.
         self._turn: Turn | None = None if sending.is_ready else Turn(world.event(), None)
         # Octets that must leave before all else: the kernel has part of their frame.
@@ -97,12 +94,8 @@ class Outgoing:
     @property
     def _may_write(self) -> bool:
         """True when something is left that may leave now."""
-        return bool(
-            self._tail
-            or self._urgent
-            or self._pong
-            or (self._backlog and (self._turn is None or self.has_closed))
-        )
+        may_queued = self._turn is None or self.has_closed
+        return bool(self._tail or self._urgent or self._pong or (self._queued and may_queued))
 
     def new_turn(self) -> Turn:
         """Make a turn of the calling thread's, for send()."""
@@ -136,7 +129,8 @@ class Outgoing:
         while True:
             held = False
             try:
-                (held,) = map(self.writing_lock.acquire, NO_WAIT)
+                for held in self._attempts_to_write:
+                    break
                 if not held:
                     deadline = deadline or deadline_after(timeout)
                     limit = () if deadline is None else ((at_most(seconds_left(deadline)),),)
@@ -149,7 +143,7 @@ class Outgoing:
             finally:
                 if held:
                     self.writing_lock.release()
-                if self._was_stalled or self._may_write:
+                if self._tail or self._urgent or self._pong or self._queued or self._was_stalled:
                     self.flush()
                 self._world.breathe()
             other.refuse(self._world.current())
@@ -225,7 +219,8 @@ class Outgoing:
         while self._may_write:
             held = went = False
             try:
-                (held,) = map(self.writing_lock.acquire, NO_WAIT)
+                for held in self._attempts_to_write:
+                    break
                 went = held and self._flush_locked()
             finally:
                 if held:
@@ -248,7 +243,8 @@ class Outgoing:
         # Under the lock, because what a sender has just taken is in no queue.
         held = False
         try:
-            (held,) = map(self.writing_lock.acquire, NO_WAIT)
+            for held in self._attempts_to_write:
+                break
             return held and self.is_idle and self._stream.end_writing()
         finally:
             if held:
@@ -261,7 +257,8 @@ class Outgoing:
         timeout: float | None,
         turn: Turn | None,
     ) -> bool:
-        earlier = b"" if self.is_idle else self._take_all()
+        waits = self._tail or self._urgent or self._pong or self._queued
+        earlier = self._take_all() if waits else b""
         if self.has_closed or self._is_cut:
             return False
         self._turn = turn

@@ -10,19 +10,25 @@ from __future__ import annotations
 
 from faye_sync.concurrency.base import Concurrency, Event, Lock
 from faye_sync.concurrency.greenlets import gevent_hub
-from faye_sync.concurrency.locks import NO_WAIT, WAIT, at_most, leaf_lock, reentrant_lock
+from faye_sync.concurrency.locks import (
+    WAIT,
+    at_most,
+    attempts,
+    leaf_lock,
+    reentrant_lock,
+)
 from faye_sync.concurrency.main import main_thread_check
 from faye_sync.concurrency.threads import THREADS
 from faye_sync.concurrency.worlds import blocking, call_home, world_here, world_of
 
 __all__ = [
-    "NO_WAIT",
     "THREADS",
     "WAIT",
     "Concurrency",
     "Event",
     "Lock",
     "at_most",
+    "attempts",
     "blocking",
     "call_home",
     "gevent_hub",

