@@ -67,7 +67,8 @@ conformance: $(VENV)/test $(VENV)/machine ## Run all conformance tests (25 minut
 soak: $(VENV)/test ## Stress threads, gevent, eventlet and TLS for a minute or two each
 	$(BIN)/python -m pytest -m "stress and long" --timeout 900 $(ARGS)
 
-bench: $(VENV)/bench ## Measure compression and event streams beside the peers (5 minutes)
+bench: $(VENV)/bench ## Measure messages, compression and event streams beside the peers (10 minutes)
+	$(BIN)/python benchmarks/suite.py
 	$(BIN)/python benchmarks/event_parsing.py $(ARGS)
 	$(BIN)/python benchmarks/event_streams.py $(ARGS)
 	$(BIN)/python benchmarks/event_latency.py $(ARGS)

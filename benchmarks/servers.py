@@ -1,0 +1,216 @@
+"""The servers that suite.py compares, each run in a process of its own.
+
+    python benchmarks/servers.py NAME
+
+Prints its port, and serves until it is ended: at /echo each message goes back,
+at /broadcast to all who are connected there. "raw" and "raw whole" are the
+limit: loops over the bare socket that send back what came, frames and all."""
+
+# ruff: noqa: D103, INP001, PLC0415, T201
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+MOST = 2**26  # octets of a message
+Environ = dict[str, Any]
+
+
+def listen() -> socket.socket:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    print(listener.getsockname()[1], flush=True)
+    return listener
+
+
+# --- the limit ----------------------------------------------------------------------------------------
+
+
+def shake_hands(sock: socket.socket) -> None:
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += sock.recv(1)
+    fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+    token = base64.b64encode(hashlib.sha1(fields[b"Sec-WebSocket-Key"] + GUID).digest())  # noqa: S324
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.sendall(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + token + b"\r\n\r\n"
+    )
+
+
+def echo_what_comes(sock: socket.socket) -> None:
+    while octets := sock.recv(65536):
+        sock.sendall(octets)
+
+
+def echo_whole_messages(sock: socket.socket) -> None:
+    """Like the other, but for a message of megabytes that is received in its place."""
+    header = sock.recv(14, socket.MSG_PEEK | socket.MSG_WAITALL)
+    size = int.from_bytes(header[2:10], "big") if header[1] & 127 == 127 else 65536
+    buffer = bytearray(size + 14)
+    view = memoryview(buffer)
+    while True:
+        received = 0
+        while received < len(buffer):
+            count = sock.recv_into(view[received:])
+            if not count:
+                return
+            received += count
+        sock.sendall(buffer)
+
+
+def raw(loop: Callable[[socket.socket], None]) -> None:
+    def talk(sock: socket.socket) -> None:
+        with sock:
+            shake_hands(sock)
+            loop(sock)
+
+    listener = listen()
+    while True:
+        sock, _ = listener.accept()
+        threading.Thread(target=talk, args=(sock,), daemon=True).start()
+
+
+# --- this library ---------------------------------------------------------------------------------------
+
+
+def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    from faye_sync import PerMessageDeflate, WebSocket, broadcast
+
+    def echo(ws: WebSocket) -> None:
+        for message in ws:
+            ws.send(message)
+
+    def spread(ws: WebSocket) -> None:
+        listeners.add(ws)
+        for message in ws:
+            broadcast(listeners, message)
+
+    is_offered = "HTTP_SEC_WEBSOCKET_EXTENSIONS" in environ
+    extensions = [PerMessageDeflate()] if is_offered else []
+    ws = WebSocket(environ, extensions=extensions, max_length=MOST)
+    talk = spread if environ["PATH_INFO"] == "/broadcast" else echo
+    return ws.start(talk)(environ, start_response)
+
+
+listeners: set[Any] = set()
+
+
+def ours_on_werkzeug() -> None:
+    from werkzeug.serving import make_server
+
+    listener = listen()
+    server = make_server("127.0.0.1", 0, application, threaded=True, fd=listener.fileno())
+    server.serve_forever()
+
+
+def ours_on_gevent() -> None:
+    from gevent import pywsgi, socket as gevent_socket
+
+    sock = gevent_socket.socket(fileno=listen().detach())
+    pywsgi.WSGIServer(sock, application, log=None).serve_forever()
+
+
+# --- peers ------------------------------------------------------------------------------------------------
+
+
+def flask_sock() -> None:
+    from flask import Flask
+    from flask_sock import Sock
+    from werkzeug.serving import make_server
+
+    app = Flask(__name__)
+    app.config["SOCK_SERVER_OPTIONS"] = {"max_message_size": MOST}
+    sock = Sock(app)
+
+    @sock.route("/echo")
+    def echo(ws: Any) -> None:
+        while True:
+            ws.send(ws.receive())
+
+    @sock.route("/broadcast")
+    def spread(ws: Any) -> None:
+        listeners.add(ws)
+        while True:
+            message = ws.receive()
+            for each in tuple(listeners):
+                each.send(message)
+
+    listener = listen()
+    server = make_server("127.0.0.1", 0, app, threaded=True, fd=listener.fileno())
+    server.serve_forever()
+
+
+def websockets_sync() -> None:
+    from websockets.sync.server import ServerConnection, serve
+
+    def talk(ws: ServerConnection) -> None:
+        if ws.request is not None and ws.request.path == "/broadcast":
+            listeners.add(ws)
+        for message in ws:
+            for each in tuple(listeners) or (ws,):
+                each.send(message)
+
+    with serve(talk, sock=listen(), max_size=MOST) as server:
+        server.serve_forever()
+
+
+def gevent_websocket() -> None:
+    from gevent import pywsgi, socket as gevent_socket
+    from geventwebsocket.handler import WebSocketHandler
+
+    def app(environ: Environ, _: Callable[..., Any]) -> Iterable[bytes]:
+        ws = environ["wsgi.websocket"]
+        if environ["PATH_INFO"] == "/broadcast":
+            listeners.add(ws)
+        while (message := ws.receive()) is not None:
+            for each in tuple(listeners) or (ws,):
+                each.send(message)
+        return ()
+
+    sock = gevent_socket.socket(fileno=listen().detach())
+    pywsgi.WSGIServer(sock, app, log=None, handler_class=WebSocketHandler).serve_forever()
+
+
+def aiohttp() -> None:
+    from aiohttp import WSMsgType, web
+
+    async def talk(request: web.Request) -> web.WebSocketResponse:
+        ws = web.WebSocketResponse(max_msg_size=MOST)
+        await ws.prepare(request)
+        if request.path == "/broadcast":
+            listeners.add(ws)
+        async for message in ws:
+            for each in tuple(listeners) or (ws,):
+                if message.type is WSMsgType.TEXT:
+                    await each.send_str(message.data)
+                else:
+                    await each.send_bytes(message.data)
+        return ws
+
+    app = web.Application()
+    app.add_routes([web.get("/echo", talk), web.get("/broadcast", talk)])
+    web.run_app(app, sock=listen(), print=None)
+
+
+SERVERS: dict[str, Callable[[], None]] = {
+    "raw": lambda: raw(echo_what_comes),
+    "raw whole": lambda: raw(echo_whole_messages),
+    "faye_sync": ours_on_werkzeug,
+    "faye_sync pure": ours_on_werkzeug,
+    "faye_sync gevent": ours_on_gevent,
+    "flask-sock": flask_sock,
+    "websockets": websockets_sync,
+    "gevent-websocket": gevent_websocket,
+    "aiohttp": aiohttp,
+}
+
+if __name__ == "__main__":
+    SERVERS[sys.argv[1]]()
