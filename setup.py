@@ -1,6 +1,5 @@
 """The part of the build that setup.cfg cannot say: an accelerator that may fail to compile."""
 
-import os
 import sys
 
 from setuptools import Extension, setup
@@ -15,7 +14,7 @@ setup(
             ["faye_sync/_speedups.c"],
             define_macros=[("Py_LIMITED_API", "0x030B0000")] if IS_STABLE else [],
             py_limited_api=IS_STABLE,
-            extra_compile_args=[] if os.name == "nt" else ["-O3"],
+            extra_compile_args=["-O3"],
             # Without a compiler the same work is done in Python.
             optional=True,
         )

@@ -1,13 +1,11 @@
 /* Plays the clients of a benchmark, so cheaply that the server is what is measured.
  *
  *     load echo PORT PATH CONNECTIONS DEPTH OCTETS text|binary WARMUP SECONDS
- *     load replay PORT PATH CONNECTIONS FILE WARMUP SECONDS
  *     load broadcast PORT PATH LISTENERS 1 OCTETS text|binary WARMUP SECONDS
  *
  * echo: each connection keeps sending blocks of DEPTH messages, the next one when all of the last
- * are answered. replay: the messages come from FILE, each as its length in eight octets, lowest
- * first, and the frame as it goes over the wire; compression is asked for. broadcast: one more
- * connection sends, and sends again when all others have the message.
+ * are answered. broadcast: one more connection sends, and sends again when all others have the
+ * message.
  *
  * Says "warm" on a line once WARMUP seconds have passed, and SECONDS later one line of JSON with
  * the messages received since, and how long that took. Linux only. */
@@ -43,15 +41,12 @@ typedef struct {
     uint64_t offset; /* in its payload */
     int is_checked; /* the first answer was what it had to be */
     int awaited;    /* answers until the next block leaves */
-    const block *leaving;
-    size_t written; /* of that */
-    size_t turn;    /* which block comes next */
+    size_t written; /* of the block that is leaving */
 } connection;
 
-static block *blocks;
-static size_t block_count;
-static int awaited_per_block = 1;
-static const unsigned char *expected; /* the payload of every answer; NULL where they differ */
+static block sent;
+static int awaited_per_block;
+static const unsigned char *expected; /* the payload of every answer */
 static uint64_t expected_size;
 
 static connection *connections;
@@ -120,46 +115,23 @@ make_block(int depth, uint64_t size, int is_text)
         for (i = 0; i < size; i++)
             octets[at++] = payload[i] ^ key[i & 3];
     }
-    blocks = allocate(sizeof *blocks);
-    blocks[0] = (block){octets, at};
-    block_count = 1;
+    sent = (block){octets, at};
     expected = payload;
     expected_size = size;
-}
-
-static void
-read_blocks(const char *path)
-{
-    FILE *file = fopen(path, "rb");
-    uint64_t size;
-
-    if (file == NULL)
-        fail(path);
-    while (fread(&size, sizeof size, 1, file) == 1) {
-        blocks = realloc(blocks, (block_count + 1) * sizeof *blocks);
-        if (blocks == NULL)
-            fail("memory");
-        blocks[block_count] = (block){allocate(size), size};
-        if (fread(blocks[block_count].octets, 1, size, file) != size)
-            fail(path);
-        block_count++;
-    }
-    fclose(file);
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
 static void
-shake_hands(int fd, const char *path, int compresses)
+shake_hands(int fd, const char *path)
 {
-    static const char *deflate = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
     char text[4096];
     size_t size = 0;
     int length = snprintf(text, sizeof text,
                           "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
                           "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
-                          path, compresses ? deflate : "");
+                          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+                          path);
 
     if (write(fd, text, (size_t)length) != length)
         fail("request");
@@ -170,12 +142,10 @@ shake_hands(int fd, const char *path, int compresses)
     errno = 0;
     if (memcmp(text, "HTTP/1.1 101", 12) != 0)
         fail("status");
-    if (compresses && memmem(text, size, "permessage-deflate", 18) == NULL)
-        fail("the server does not compress");
 }
 
 static void
-open_connection(connection *one, int port, const char *path, int compresses)
+open_connection(connection *one, int port, const char *path)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     struct epoll_event interest = {.events = EPOLLIN, .data.ptr = one};
@@ -186,7 +156,7 @@ open_connection(connection *one, int port, const char *path, int compresses)
     if (connect(one->fd, (struct sockaddr *)&address, sizeof address) < 0)
         fail("connect");
     setsockopt(one->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    shake_hands(one->fd, path, compresses);
+    shake_hands(one->fd, path);
     if (epoll_ctl(poller, EPOLL_CTL_ADD, one->fd, &interest) < 0)
         fail("epoll");
 }
@@ -208,11 +178,10 @@ wait_for_room(connection *one, int is_wanted)
 static void
 write_rest(connection *one)
 {
-    const block *leaving = one->leaving;
     ssize_t count;
 
-    while (one->written < leaving->size) {
-        count = send(one->fd, leaving->octets + one->written, leaving->size - one->written,
+    while (one->written < sent.size) {
+        count = send(one->fd, sent.octets + one->written, sent.size - one->written,
                      MSG_DONTWAIT | MSG_NOSIGNAL);
         if (count < 0 && errno != EAGAIN)
             fail("send");
@@ -220,13 +189,12 @@ write_rest(connection *one)
             break;
         one->written += (size_t)count;
     }
-    wait_for_room(one, one->written < leaving->size);
+    wait_for_room(one, one->written < sent.size);
 }
 
 static void
 send_block(connection *one)
 {
-    one->leaving = &blocks[one->turn++ % block_count];
     one->written = 0;
     one->awaited = awaited_per_block;
     write_rest(one);
@@ -296,7 +264,7 @@ take_payload(connection *one, const unsigned char *octets, size_t size)
 {
     size_t part = one->payload_left < size ? (size_t)one->payload_left : size;
 
-    if (expected != NULL && !one->is_checked)
+    if (!one->is_checked)
         check_payload(one, octets, part);
     one->payload_left -= part;
     one->offset += part;
@@ -379,14 +347,14 @@ run(double warmup, double seconds)
 }
 
 static void
-open_all(int count, int port, const char *path, int compresses)
+open_all(int count, int port, const char *path)
 {
     int i;
 
     poller = epoll_create1(0);
     connections = allocate((size_t)count * sizeof *connections);
     for (i = 0; i < count; i++)
-        open_connection(&connections[i], port, path, compresses);
+        open_connection(&connections[i], port, path);
     connection_count = count;
 }
 
@@ -394,22 +362,17 @@ int
 main(int argc, char **argv)
 {
     const char *mode = argc > 1 ? argv[1] : "";
-    int is_replay = strcmp(mode, "replay") == 0;
     int is_broadcast = strcmp(mode, "broadcast") == 0;
 
-    if (argc != (is_replay ? 8 : 10) || !(is_replay || is_broadcast || !strcmp(mode, "echo"))) {
+    if (argc != 10 || !(is_broadcast || strcmp(mode, "echo") == 0)) {
         fputs("load: see the head of load.c for its arguments\n", stderr);
         return 2;
     }
-    if (is_replay) {
-        read_blocks(argv[5]);
-    } else {
-        awaited_per_block = atoi(argv[5]);
-        make_block(awaited_per_block, strtoull(argv[6], NULL, 10), !strcmp(argv[7], "text"));
-    }
-    open_all(atoi(argv[4]) + is_broadcast, atoi(argv[2]), argv[3], is_replay);
+    awaited_per_block = atoi(argv[5]);
+    make_block(awaited_per_block, strtoull(argv[6], NULL, 10), strcmp(argv[7], "text") == 0);
+    open_all(atoi(argv[4]) + is_broadcast, atoi(argv[2]), argv[3]);
     if (is_broadcast)
         sender = connection_count - 1;
-    run(atof(argv[argc - 2]), atof(argv[argc - 1]));
+    run(atof(argv[8]), atof(argv[9]));
     return 0;
 }

@@ -19,8 +19,7 @@ const talk = (request, ws, send) => {
 const SERVERS = {
   ws(server) {
     const { WebSocketServer } = require("ws");
-    const options = { server, maxPayload: MOST, perMessageDeflate: { threshold: 0 } };
-    new WebSocketServer(options).on("connection", (ws, request) => {
+    new WebSocketServer({ server, maxPayload: MOST }).on("connection", (ws, request) => {
       const take = talk(request, ws, (to, [data, binary]) => to.send(data, { binary }));
       ws.on("message", (data, isBinary) => take([data, isBinary]));
     });
@@ -28,9 +27,8 @@ const SERVERS = {
 
   "faye-websocket"(server) {
     const WebSocket = require("faye-websocket");
-    const deflate = require("permessage-deflate");
     server.on("upgrade", (request, socket, head) => {
-      const ws = new WebSocket(request, socket, head, [], { extensions: [deflate], maxLength: MOST });
+      const ws = new WebSocket(request, socket, head, [], { maxLength: MOST });
       const take = talk(request, ws, (to, data) => to.send(data));
       ws.on("message", (event) => take(event.data));
     });

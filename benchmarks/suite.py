@@ -4,11 +4,11 @@
 
 Each measurement has a server of its own, in a process of its own, and each
 workload goes round all of them, again and again, so that a machine that is busy
-for a while is so for all. What
-counts is the server's CPU time for a message, user and system, of all its
-threads, by the clock that the kernel keeps for a process. load.c plays the clients; it
-is compiled on the spot. Client and server share one CPU, unless the workload
-says otherwise. Peers that are not installed are left out, and named. Linux only."""
+for a while is so for all. What counts is the server's CPU time for a message,
+user and system, of all its threads, by the clock that the kernel keeps for a
+process. load.c plays the clients; it is compiled on the spot. Client and server
+share one CPU, unless the workload says otherwise. Peers that are not installed
+are left out, and named. Linux only."""
 
 # ruff: noqa: D103, INP001, S603, T201
 
@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -28,27 +29,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from servers import SERVERS as ON_PYTHON
+
 HERE = Path(__file__).parent
 CACHE = HERE.parent / ".cache"
 LOAD = CACHE / "load"
 RESULTS = CACHE / "benchmarks.json"
 WARMUP = 0.2  # seconds
-PATIENCE = 60.0  # seconds
 
-SERVERS = (
-    "raw",
-    "raw whole",
-    "faye_sync",
-    "faye_sync pure",
-    "faye_sync gevent",
-    "flask-sock",
-    "websockets",
-    "gevent-websocket",
-    "aiohttp",
-    "ws",
-    "faye-websocket",
-)
 ON_NODE = ("ws", "faye-websocket")
+SERVERS = (*ON_PYTHON, *ON_NODE)
+ABSENT = re.compile("ModuleNotFoundError|Cannot find module")
 Costs = dict[str, list[float]]
 
 
@@ -123,6 +114,9 @@ def command_for(name: str) -> list[str]:
 @contextmanager
 def running(name: str) -> Iterator[Server | None]:
     """Run a server; None where it cannot be had."""
+    if name in ON_NODE and shutil.which("node") is None:
+        yield None
+        return
     environment = {**os.environ, "FAYE_SYNC_PURE": "1" if name.endswith(" pure") else ""}
     process = subprocess.Popen(
         command_for(name),
@@ -134,7 +128,11 @@ def running(name: str) -> Iterator[Server | None]:
     try:
         assert process.stdout is not None  # noqa: S101  # it is a pipe
         port = process.stdout.readline()
-        yield Server(name, process, int(port)) if port.strip() else None
+        if not port:
+            _, errors = process.communicate()
+            if not ABSENT.search(errors):
+                sys.exit(f"suite.py: {name} did not start:\n{errors}")
+        yield Server(name, process, int(port)) if port else None
     finally:
         process.kill()
         process.communicate()

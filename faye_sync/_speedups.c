@@ -67,25 +67,6 @@ octets_of_key(PyObject *key)
     return NULL;
 }
 
-/* Read the arguments that apply_mask() and unmask() have in common: data, key, offset = 0. */
-static const unsigned char *
-masking_arguments(const char *name, PyObject *const *arguments, Py_ssize_t count,
-                  Py_ssize_t *offset)
-{
-    const unsigned char *key;
-
-    if (!check_count(name, count, 2, 3))
-        return NULL;
-    key = octets_of_key(arguments[1]);
-    if (key == NULL)
-        return NULL;
-    *offset = count == 3 ? PyLong_AsSsize_t(arguments[2]) : 0;
-    if (*offset == -1 && PyErr_Occurred())
-        return NULL;
-    *offset &= 3;
-    return key;
-}
-
 static PyObject *
 apply_mask(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 {
@@ -95,30 +76,18 @@ apply_mask(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
     PyObject *masked;
 
     (void)module;
-    key = masking_arguments("apply_mask", arguments, count, &offset);
-    if (key == NULL || PyObject_GetBuffer(arguments[0], &data, PyBUF_SIMPLE) < 0)
+    if (!check_count("apply_mask", count, 2, 3) || (key = octets_of_key(arguments[1])) == NULL)
+        return NULL;
+    offset = count == 3 ? PyLong_AsSsize_t(arguments[2]) : 0;
+    if (offset == -1 && PyErr_Occurred())
+        return NULL;
+    if (PyObject_GetBuffer(arguments[0], &data, PyBUF_SIMPLE) < 0)
         return NULL;
     masked = PyBytes_FromStringAndSize(NULL, data.len);
     if (masked != NULL)
-        xor_into((unsigned char *)PyBytes_AsString(masked), data.buf, data.len, key, offset);
+        xor_into((unsigned char *)PyBytes_AsString(masked), data.buf, data.len, key, offset & 3);
     PyBuffer_Release(&data);
     return masked;
-}
-
-static PyObject *
-unmask(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
-{
-    Py_ssize_t offset;
-    const unsigned char *key;
-    Py_buffer data;
-
-    (void)module;
-    key = masking_arguments("unmask", arguments, count, &offset);
-    if (key == NULL || PyObject_GetBuffer(arguments[0], &data, PyBUF_WRITABLE) < 0)
-        return NULL;
-    xor_into(data.buf, data.buf, data.len, key, offset);
-    PyBuffer_Release(&data);
-    Py_RETURN_NONE;
 }
 
 /* Write a header, and return how many octets it has. */
@@ -324,8 +293,6 @@ take_messages(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 static PyMethodDef functions[] = {
     {"apply_mask", FAST(apply_mask), METH_FASTCALL,
      "apply_mask(data, key, offset=0) -> bytes\n\nAs driver/masking.py has it."},
-    {"unmask", FAST(unmask), METH_FASTCALL,
-     "unmask(buffer, key, offset=0)\n\nAs driver/masking.py has it."},
     {"join_frame", FAST(join_frame), METH_FASTCALL,
      "join_frame(first, payload, key) -> bytes\n\nAs driver/frames.py has it."},
     {"take_messages", FAST(take_messages), METH_FASTCALL,

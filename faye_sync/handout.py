@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, overload
 
 from faye_sync.deadlines import seconds_left
-from faye_sync.driver.base import Driver, Piece, Waiting
+from faye_sync.driver.base import MESSAGES, Driver, Piece, Waiting
 from faye_sync.driver.extension import Message
 from faye_sync.driver.frames import TEXT
 from faye_sync.driver.unpacking import Unpacking
@@ -23,9 +23,6 @@ from faye_sync.receiving import Incoming
 
 logger = logging.getLogger("faye_sync")
 
-# What there may be of a message: all of it, still packed, or a part.
-MESSAGES = (str, bytes, Message, Piece)
-
 
 class Owner(Protocol):
     """The connection whose events are handed out."""
@@ -33,8 +30,6 @@ class Owner(Protocol):
     driver: Driver
     incoming: Incoming
     final: CloseEvent | None
-    # None until one came.
-    has_owner: bool | None
 
     def fileno(self) -> int:
         """The descriptor, -1 once it was given up."""
@@ -117,7 +112,6 @@ class Handout:
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
-        self._incoming = owner.incoming
         # Messages that wait are dropped too.
         self.drops_messages = False
         # The last message that was begun to be taken bit by bit.
@@ -137,17 +131,17 @@ class Handout:
 
         Returns:
             The message; None where next() has to look."""
-        incoming = self._incoming
-        if incoming.is_woken or self.drops_messages or self._owner.final is not None:
+        owner, incoming = self._owner, self._owner.incoming
+        owner.take_over()
+        if incoming.is_woken or self.drops_messages or owner.final is not None:
             return None
         inbox = incoming.inbox
         if not inbox:
-            if not self._owner.has_owner:
-                self._owner.take_over()
-            incoming.read_on()
-        if inbox and isinstance(inbox[0], (str, bytes)):
-            return inbox.popleft()  # type: ignore[return-value]  # what was just looked at
-        return None
+            incoming.read()
+        if not inbox or not isinstance(message := inbox[0], (str, bytes)):
+            return None
+        inbox.popleft()
+        return message
 
     @overload
     def next(

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from faye_sync.backlog import Command, Turn
 from faye_sync.concurrency import THREADS, Concurrency, Event as Flag, reentrant_lock
-from faye_sync.driver.base import Driver
+from faye_sync.driver.base import MESSAGES, Driver
 from faye_sync.driver.frames import cut_reason
 from faye_sync.errors import ConnectionClosed, MessageTooBig, ProtocolError
 from faye_sync.events import (
@@ -23,7 +23,7 @@ from faye_sync.events import (
     ReadyState,
 )
 from faye_sync.farewell import Farewell
-from faye_sync.handout import MESSAGES, Handout
+from faye_sync.handout import Handout
 from faye_sync.housekeeping import housekeeper_of
 from faye_sync.liveness import Liveness
 from faye_sync.receiving import Incoming
@@ -75,7 +75,7 @@ class Link:
         # What ends the connection once everything before it was handed out.
         self._ending: Event | None = None
         # None until one came.
-        self.has_owner: bool | None = None
+        self._has_owner: bool | None = None
         self.handout = Handout(self)
 
     # --- the life of the connection -------------------------------------------------------------
@@ -151,7 +151,7 @@ class Link:
 
     def take_over(self) -> None:
         """Say that the owner reads, until it calls leave()."""
-        self.has_owner = True
+        self._has_owner = True
 
     def discard(self) -> None:
         """Drop the messages that wait and those to come."""
@@ -161,7 +161,7 @@ class Link:
 
     def leave(self) -> None:
         """Say that the owner waits elsewhere, until it calls next() again."""
-        self.has_owner = False
+        self._has_owner = False
         self.housekeeper.post(self.look_for_end)
 
     def disown(self) -> None:
@@ -260,7 +260,7 @@ class Link:
         self.incoming.close()
         self.stream.close()
         self.driver.receiving.forget()
-        self.handout.end_sessions(is_left=not self.has_owner)
+        self.handout.end_sessions(is_left=not self._has_owner)
 
     # --- told by Outgoing ---------------------------------------------------------------------------
 
@@ -388,10 +388,10 @@ class Link:
         that is too big waits for the first to come: he may want it as a stream."""
         if self._is_eof(ending) or not self.is_open():
             return False
-        if self.has_owner is None and not self.incoming.is_discarding:
+        if self._has_owner is None and not self.incoming.is_discarding:
             return isinstance(ending, ErrorEvent) and isinstance(ending.error, MessageTooBig)
-        if not self.has_owner or isinstance(ending, ErrorEvent):
-            return bool(self.has_owner)
+        if not self._has_owner or isinstance(ending, ErrorEvent):
+            return bool(self._has_owner)
         return any(isinstance(event, MESSAGES) for event in list(self.incoming.inbox))
 
     @staticmethod

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 
 from faye_sync.concurrency import Concurrency, Lock, attempts
-from faye_sync.driver.base import Piece, Received, Receiving, Waiting
+from faye_sync.driver.base import MESSAGES, Piece, Received, Receiving, Waiting
 from faye_sync.driver.extension import Message
 from faye_sync.events import PingEvent, PongEvent
 from faye_sync.transport.stream import Stream
@@ -24,8 +24,6 @@ EVENT_COST = 128
 
 # Octets that may wait while the owner has paused: enough to see pings and a close.
 PAUSED_MARK = 65536
-
-_MESSAGES = (str, bytes, Message, Piece)
 
 
 class Incoming:
@@ -40,7 +38,6 @@ class Incoming:
         max_queue: int,
     ) -> None:
         self._stream = stream
-        self._recv = stream.recv
         self._receiving = receiving
         self._sort = sort
         self._max_queue = max_queue
@@ -94,12 +91,6 @@ class Incoming:
             self.feed(self._stream.recv())
             return True
 
-    def read_on(self) -> None:
-        """Wait for octets as long as it takes, as read() does; for the owner."""
-        with self.reading_lock:
-            if not self.inbox:
-                self.feed(self._recv())
-
     def read_now(self) -> bool:
         """Read what is there for an absent owner; False when the owner is reading."""
         held = False
@@ -132,7 +123,7 @@ class Incoming:
     def sort_events(self) -> None:
         """Put what the octets so far amount to where it belongs, with the reading lock held."""
         for event in self._receiving.events():
-            if not isinstance(event, _MESSAGES):
+            if not isinstance(event, MESSAGES):
                 self._sort(event)
                 continue
             if self.notes_time:

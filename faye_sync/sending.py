@@ -66,7 +66,6 @@ class Outgoing:
         # A flood of pings needs one answer: the newest.
         self._pong: deque[Command] = deque(maxlen=1)
         self._backlog = Backlog(max_queue)
-        self._queued = self._backlog.entries
         # Whose turn it is; None when everybody may send messages. Guarded by the writing lock.
         self._turn: Turn | None = None if sending.is_ready else Turn(world.event(), None)
         # Octets that must leave before all else: the kernel has part of their frame.
@@ -94,8 +93,8 @@ class Outgoing:
     @property
     def _may_write(self) -> bool:
         """True when something is left that may leave now."""
-        may_queued = self._turn is None or self.has_closed
-        return bool(self._tail or self._urgent or self._pong or (self._queued and may_queued))
+        is_free = self._turn is None or self.has_closed
+        return bool(self._tail or self._urgent or self._pong or (self._backlog and is_free))
 
     def new_turn(self) -> Turn:
         """Make a turn of the calling thread's, for send()."""
@@ -143,7 +142,7 @@ class Outgoing:
             finally:
                 if held:
                     self.writing_lock.release()
-                if self._tail or self._urgent or self._pong or self._queued or self._was_stalled:
+                if self._was_stalled or not self.is_idle:
                     self.flush()
                 self._world.breathe()
             other.refuse(self._world.current())
@@ -257,8 +256,7 @@ class Outgoing:
         timeout: float | None,
         turn: Turn | None,
     ) -> bool:
-        waits = self._tail or self._urgent or self._pong or self._queued
-        earlier = self._take_all() if waits else b""
+        earlier = b"" if self.is_idle else self._take_all()
         if self.has_closed or self._is_cut:
             return False
         self._turn = turn

@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 from faye_sync.concurrency import attempts, call_home, leaf_lock
 from faye_sync.deadlines import deadline_after, seconds_left
 from faye_sync.delivery import Delivery, exit_code
-from faye_sync.driver.base import Piece
+from faye_sync.driver.base import MESSAGES, Piece
 from faye_sync.driver.extension import Message
 from faye_sync.errors import ConnectionClosed, ProtocolError
 from faye_sync.events import DrainEvent, MessageEvent
@@ -262,7 +262,7 @@ class Taking(Delivery):
             )
             if link.incoming.is_woken:
                 self._replay_anew(link)
-            if isinstance(event, (str, bytes, Message, Piece)):
+            if isinstance(event, MESSAGES):
                 return link, event
             if event is None:
                 if seconds_left(deadline) == 0:

@@ -174,6 +174,28 @@ def test_a_handler_that_is_busy_may_still_answer_before_a_later_failure_is_acted
     assert local.peer.read_close()[0] == 1002
 
 
+def test_who_takes_a_message_that_waited_is_the_owner_again_and_may_answer(local):
+    def answer_late(ws):
+        assert ws.receive() == "first"
+        assert not ws.wait_closed(0)
+        message = ws.receive()
+        taken.put(True)
+        waiting.get(timeout=PATIENCE)
+        return ws.send(message)
+
+    taken, waiting = Queue(), Queue()
+    ws = local.open()
+    thread, outcome = in_thread(lambda: answer_late(ws))
+    local.peer.send(frame(TEXT, b"first") + frame(TEXT, b"second"))
+    taken.get(timeout=PATIENCE)
+    local.peer.send(frame(PING, b"") + frame(3))
+    assert local.peer.read_frame() == (PONG, b"")
+    waiting.put(True)
+    thread.join(PATIENCE)
+    assert outcome == [True]
+    assert local.peer.read() == "second"
+
+
 def test_two_threads_that_see_the_peers_close_answer_it_once_and_agree_on_the_cause(
     local, monkeypatch
 ):

@@ -48,16 +48,16 @@ def reentrant_lock() -> Lock:
 
 # Argument for map(lock.acquire, ...), unpacked at once. A signal handler runs after a call of
 # Python's; one that raises between an acquire() and the "try" behind it, or the assignment before
-# it, would leave the lock held for ever. Unpacking acquires and records without a call. (Python
-# 3.10 runs handlers between any two instructions, so there it is only made rare.)
+# it, would leave the lock held for ever. Unpacking acquires and records without a call, and so does
+# advancing attempts(). (Python 3.10 runs handlers between any two instructions, so there it is only
+# made rare.)
 WAIT = (True,)
 
 
 def attempts(lock: Lock) -> Iterator[bool]:
     """Make what tries to take a lock each time it is advanced, without waiting, for ever.
 
-    ``for held in attempts: break`` acquires and records without a call, as
-    unpacking does, in a third of the time. Safe from any thread."""
+    Use it as ``for held in attempts: break``. Safe from any thread."""
     return iter(partial(lock.acquire, False), None)
 
 

@@ -38,6 +38,8 @@ class Reply:
 
 # What waits for the owner: messages, plain or not unpacked by extensions yet, and events.
 Waiting = str | bytes | Event | Message | Piece
+# Those of them that are a message, or a part of one.
+MESSAGES = (str, bytes, Message, Piece)
 # What the receiving half hands out.
 Received = Waiting | Reply
 

@@ -62,7 +62,6 @@ class HybiReceiving:
         "_key",
         "_mask_bit",
         "_max_length",
-        "_may_be_whole",
         "_message",
         "_missing",
         "_offset",
@@ -88,8 +87,6 @@ class HybiReceiving:
         self._allowed_rsv = 0
         self._packs_all = False
         self._beginnings = _CONTROLS | _BEGINNINGS
-        # Whether a message may be taken without asking extensions.
-        self._may_be_whole = True
         self._events: list[Received] = []
         self._is_over = False
         # Where the next message that does not come whole is a stream, or the one under way is.
@@ -117,7 +114,6 @@ class HybiReceiving:
         bear one are handed out packed; where packs_all is set, all messages are."""
         self._allowed_rsv = allowed_rsv
         self._packs_all = packs_all
-        self._may_be_whole = not packs_all
         self._beginnings = _CONTROLS | {
             first | bits << 4
             for first in _BEGINNINGS
@@ -202,7 +198,7 @@ class HybiReceiving:
             self._rest = b""
         end = len(data)
         while position < end and not self._is_over:
-            if self._may_be_whole and not (self._opcode or self._is_streaming):
+            if not (self._opcode or self._is_streaming or self._packs_all):
                 position = take_messages(
                     data, position, self._mask_bit, self._max_length, self._events
                 )

@@ -11,7 +11,6 @@ from faye_sync.driver.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,
-    FINAL_BIT,
     MAX_CONTROL,
     OPCODE_NAMES,
     PING,
@@ -20,7 +19,6 @@ from faye_sync.driver.frames import (
     encode_close,
     encode_frame,
     encode_text,
-    join_frame,
 )
 from faye_sync.driver.masking import MaskPool
 from faye_sync.driver.pipeline import Pipeline
@@ -87,7 +85,7 @@ class HybiSending:
             TypeError: data is none of the three.
             ProtocolError: An extension failed.
         """
-        payload = data if type(data) is bytes else _octets(data)
+        payload = _octets(data)
         if self.pipeline is None:
             self._queue_frame(BINARY, payload)
         else:
@@ -208,8 +206,7 @@ class HybiSending:
         self, opcode: int, payload: bytes, *, final: bool = True, rsv: int = 0
     ) -> None:
         key = None if self._pool is None else self._pool.take()
-        first = (FINAL_BIT if final else 0) | rsv << 4 | opcode
-        self._queue.append(join_frame(first, payload, key))
+        self._queue.append(encode_frame(opcode, payload, final=final, rsv=rsv, mask_key=key))
 
     def _queue_control(self, opcode: int, payload: bytes) -> None:
         size = len(payload)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given, strategies as st
 
-from faye_sync import Extension, MessageTooBig, ProtocolError
+from faye_sync import Extension, MessageTooBig, PingEvent, ProtocolError
 from faye_sync.driver.extension import Message
 from faye_sync.driver.frames import BINARY, TEXT
 from faye_sync.driver.hybi import HybiClient, HybiServer
@@ -559,9 +559,7 @@ def connected(ours, theirs):
 def delivered(source, target):
     target.receiving.receive_data(source.sending.data_to_send())
     return [
-        target.unpacking.unpack(event)
-        if isinstance(event, Message)
-        else getattr(event, "data", event)
+        target.unpacking.unpack(event) if isinstance(event, Message) else event
         for event in target.receiving.events()
     ]
 
@@ -587,7 +585,7 @@ def test_extensions_as_users_write_them_work_from_end_to_end(extensions):
                 send(data, compress)
                 assert delivered(source, target) == [data]
         source.sending.ping(b"seen by no extension")
-        assert delivered(source, target) == [b"seen by no extension"]
+        assert delivered(source, target) == [PingEvent(b"seen by no extension")]
         for number, part in enumerate(("caf", "\xe9", "")):
             source.sending.fragment(part, is_first=not number, is_final=not part)
         assert delivered(source, target) == ["caf\xe9"]
