@@ -37,12 +37,12 @@ class Backlog:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._entries: deque[tuple[Command, int]] = deque()
+        self.entries: deque[tuple[Command, int]] = deque()
         self._octets_lock = reentrant_lock()
         self.octets = 0
 
     def __bool__(self) -> bool:
-        return bool(self._entries)
+        return bool(self.entries)
 
     def put(self, command: Command, size: int, ahead: int) -> bool:
         """Append a message of size octets, of which so many wait ahead of the others.
@@ -55,25 +55,25 @@ class Backlog:
             if waiting and waiting + size > self._limit:
                 return False
             self.octets += size
-            self._entries.append((command, size))
+            self.entries.append((command, size))
             return True
 
     def put_last(self, command: Command) -> bool:
         """Append the close frame, which no limit keeps back; False when nothing waits."""
         with self._octets_lock:
-            if self._entries:
-                self._entries.append((command, 0))
-            return bool(self._entries)
+            if self.entries:
+                self.entries.append((command, 0))
+            return bool(self.entries)
 
     def take(self) -> tuple[Command, int]:
         """Take the oldest; the caller knows that there is one."""
         with self._octets_lock:
-            command, size = self._entries.popleft()
+            command, size = self.entries.popleft()
             self.octets -= size
             return command, size
 
     def clear(self) -> None:
         """Forget all."""
         with self._octets_lock:
-            self._entries.clear()
+            self.entries.clear()
             self.octets = 0

@@ -73,6 +73,8 @@ class Client(Redialing):
         close_timeout: Seconds that a peer has to answer a close; None for ever.
         max_queue: Octets that may wait unsent, and again unread.
         reconnect: When to dial again; None for never.
+        park: Whether the thread that start() begins, for listeners, may serve
+            other connections while nothing comes for a second; False has it stay.
 
     Raises:
         ConfigurationError: An option cannot work; nothing was sent.
@@ -103,6 +105,7 @@ class Client(Redialing):
         close_timeout: float | None = 10.0,
         max_queue: int = 2**24,
         reconnect: Reconnect | None = None,
+        park: bool = True,
     ) -> None:
         idle = idle_of(reconnect)
         terms = Terms(
@@ -112,6 +115,7 @@ class Client(Redialing):
             close_timeout,
             max_queue,
             idle=idle,
+            park=park,
             goodbye="the client is going away",
         )
         super().__init__(terms, reconnect, open_timeout)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from faye_sync.backlog import Command, Turn
-from faye_sync.concurrency import call_home
+from faye_sync.concurrency import THREADS, call_home
 from faye_sync.delivery import exit_code
 from faye_sync.driver.frames import check_close
 from faye_sync.events import ReadyState
@@ -16,7 +16,7 @@ from faye_sync.link import Link
 from faye_sync.messages import Data, check_message, command_for, offer, ping_payload
 from faye_sync.parts import send_parts
 from faye_sync.piping import Pipe
-from faye_sync.reading import ReadingSide
+from faye_sync.status import Status
 from faye_sync.taking import Style
 from faye_sync.terms import Terms
 
@@ -29,15 +29,13 @@ HASTE = 0.2
 MARGIN = 0.5
 
 
-class Connection(ReadingSide):
+class Connection(Status):
     """A WebSocket connection, from either end. Every method is safe from any thread
     unless it says otherwise."""
 
     def __init__(self, terms: Terms) -> None:
-        super().__init__()
+        super().__init__(terms)
         self.id = secrets.token_hex(4)
-        self._terms = terms
-        self._opened_at: float | None = None
 
     # --- sending ----------------------------------------------------------------------------------
 
@@ -77,6 +75,8 @@ class Connection(ReadingSide):
         if link is None:
             check_message(data)
             return self._not_sent(link)
+        if compress is None and self._send_at_once(link, data, timeout):
+            return True
         return self._send(link, [command_for(link, data, compress)], timeout)
 
     def send_many(self, messages: Iterable[Data], *, timeout: float | None = None) -> bool:
@@ -228,11 +228,6 @@ class Connection(ReadingSide):
         pipe.begin()
         return other
 
-    @property
-    def buffered_amount(self) -> int:
-        """Octets that were sent or queued and that the kernel has not accepted yet."""
-        return 0 if self._link is None else self._link.outgoing.unsent
-
     def ping(self, data: Data = "", callback: Callable[[], object] | None = None) -> bool:
         """Send a ping; waits for nothing, but for the opening of a client's connection.
 
@@ -256,11 +251,6 @@ class Connection(ReadingSide):
             return False
         link.liveness.ping(payload, callback)
         return True
-
-    @property
-    def latency(self) -> float | None:
-        """Seconds between the last ping that was answered and its pong; None before."""
-        return None if self._link is None else self._link.liveness.latency
 
     # --- closing ----------------------------------------------------------------------------------
 
@@ -304,49 +294,6 @@ class Connection(ReadingSide):
         if self._link is not None:
             self.wait_closed(self._patience(kind))
 
-    # --- what can be asked ------------------------------------------------------------------------
-
-    @property
-    def ready_state(self) -> ReadyState:
-        """CONNECTING, OPEN, CLOSING or CLOSED, equal to 0 to 3."""
-        if self._link is not None:
-            return self._link.ready_state
-        return ReadyState.CLOSED if self._is_refused() else ReadyState.CONNECTING
-
-    @property
-    def closed(self) -> bool:
-        """True once the closing handshake is over, or there is none to come."""
-        return self.ready_state is ReadyState.CLOSED
-
-    @property
-    def close_code(self) -> int | None:
-        """The code of the close event; None before."""
-        if self._link is not None:
-            return None if self._link.final is None else self._link.final.code
-        return self._refusal_error().code if self._is_refused() else None
-
-    @property
-    def close_reason(self) -> str | None:
-        """The reason of the close event; None before."""
-        if self._link is not None:
-            return None if self._link.final is None else self._link.final.reason
-        return self._refusal_error().reason if self._is_refused() else None
-
-    @property
-    def version(self) -> str:
-        """The version of the protocol: hybi-13, or a draft's: hixie-76 or hixie-75."""
-        return "hybi-13" if self._link is None else self._link.driver.version
-
-    @property
-    def extensions(self) -> tuple[str, ...]:
-        """Names of the extensions agreed on, in order."""
-        return () if self._link is None else self._link.driver.extensions
-
-    @property
-    def opened_at(self) -> float | None:
-        """The clock time, as of time.time(), at which the connection opened; None before."""
-        return self._opened_at
-
     # --- beneath ----------------------------------------------------------------------------------
 
     def _link_now(self) -> Link | None:
@@ -369,6 +316,18 @@ class Connection(ReadingSide):
         if timeout is None:
             timeout = self._terms.send_timeout
         return self._transmit(link, commands, timeout) or self._not_sent(link)
+
+    def _send_at_once(self, link: Link, data: Data, timeout: float | None) -> bool | None:
+        """Send where nothing is in the way; all but True has to be tried again, or told of."""
+        if link.state is not ReadyState.OPEN or not (link.world is THREADS or link.world.is_home()):
+            return None
+        if timeout is None:
+            timeout = self._terms.send_timeout
+        try:
+            return link.outgoing.send_whole(data, timeout)
+        except (KeyboardInterrupt, SystemExit) as error:
+            self._unless_closed = exit_code(type(error))
+            raise
 
     def _transmit(
         self,

@@ -16,6 +16,7 @@ from faye_sync.errors import ConnectionClosed
 from faye_sync.event_target import EventTarget
 from faye_sync.events import CloseEvent, DrainEvent, Event, MessageEvent, PongEvent
 from faye_sync.link import Link
+from faye_sync.parking import Berth
 from faye_sync.receiving import EVENT_COST
 
 D = TypeVar("D", bound="Delivery")
@@ -56,6 +57,10 @@ class Delivery(EventTarget):
         # The thread or greenlet that receives in blocking style.
         self._receiver: object = None
         self._finished: Flag | None = None
+        # The place to come back to, where the thread that dispatches may leave meanwhile.
+        self._berth: Berth | None = None
+        # Whose events are being dispatched.
+        self._dispatched: Link | None = None
         # Guards the step into a pause and out of it.
         self._pause_lock = leaf_lock()
         self._resumed: Flag | None = None
@@ -136,24 +141,34 @@ class Delivery(EventTarget):
 
     # --- the bodies of reading threads ----------------------------------------------------------------
 
-    def _serve(self) -> None:
-        """Dispatch until the end."""
+    def _serve(self) -> Link | None:
+        """Dispatch until the end, or while the berth has patience; returns the link that is left."""
         self._dispatching = self._world().current()
         try:
             self._replay()
-            link = self._reader_link()
+            link = self._dispatched or self._reader_link()
             while link is not None:
-                self._dispatch_all(link)
+                if not self._dispatch_all(link):
+                    return link
                 link = self._following(link)
         except BaseException as error:
             self._leave(error)
             raise
         finally:
             self._dispatching = None
+        self._dispatched = None
         self._finish()
+        return None
 
-    def _dispatch_all(self, link: Link) -> None:
-        """Dispatch what comes from one link, its end included unless another link follows."""
+    def _dispatch_all(self, link: Link) -> bool:
+        """Dispatch what comes from one link, its end included unless another link follows.
+
+        Returns:
+            False when nothing came for too long, and the thread is to leave.
+        """
+        if self._berth is not None and link is not self._dispatched:
+            self._berth.take_in(link)
+        self._dispatched = link
         is_over = False
         while not is_over:
             is_wakeable = self._is_wakeable()
@@ -162,9 +177,12 @@ class Delivery(EventTarget):
             event = link.handout.next(wakeable=is_wakeable)
             if link.incoming.is_woken:
                 self._replay_anew(link)
+            elif event is None:
+                return False
             is_over = event is not None and event is link.final
             if event is not None and not (is_over and self._is_followed(link)):
                 self._deliver(link, event)
+        return True
 
     def _talk(self: D, function: Callable[[D], object]) -> None:
         """Run function, which reads in blocking style, and close behind it."""

@@ -30,6 +30,8 @@ class Owner(Protocol):
     driver: Driver
     incoming: Incoming
     final: CloseEvent | None
+    # Set by whoever takes; it says that he reads, until he leaves.
+    has_owner: bool | None
 
     def fileno(self) -> int:
         """The descriptor, -1 once it was given up."""
@@ -42,9 +44,6 @@ class Owner(Protocol):
 
     def fail_with(self, failure: ErrorEvent) -> None:
         """Let this end the connection, and not what came after it."""
-
-    def take_over(self) -> None:
-        """Say that the owner reads."""
 
     def revoke(self, failure: ErrorEvent) -> bool:
         """Go on after the refusal of a message for its size; False when there is no way back."""
@@ -132,7 +131,7 @@ class Handout:
         Returns:
             The message; None where next() has to look."""
         owner, incoming = self._owner, self._owner.incoming
-        owner.take_over()
+        owner.has_owner = True
         if incoming.is_woken or self.drops_messages or owner.final is not None:
             return None
         inbox = incoming.inbox
@@ -174,7 +173,7 @@ class Handout:
             the deadline, or when woken.
         """
         owner, inbox = self._owner, self._owner.incoming.inbox
-        owner.take_over()
+        owner.has_owner = True
         while True:
             while inbox:
                 event = inbox.popleft()

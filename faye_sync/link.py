@@ -75,7 +75,7 @@ class Link:
         # What ends the connection once everything before it was handed out.
         self._ending: Event | None = None
         # None until one came.
-        self._has_owner: bool | None = None
+        self.has_owner: bool | None = None
         self.handout = Handout(self)
 
     # --- the life of the connection -------------------------------------------------------------
@@ -149,10 +149,6 @@ class Link:
 
     # --- for the owner ----------------------------------------------------------------------------
 
-    def take_over(self) -> None:
-        """Say that the owner reads, until it calls leave()."""
-        self._has_owner = True
-
     def discard(self) -> None:
         """Drop the messages that wait and those to come."""
         self.handout.drops_messages = True
@@ -161,7 +157,7 @@ class Link:
 
     def leave(self) -> None:
         """Say that the owner waits elsewhere, until it calls next() again."""
-        self._has_owner = False
+        self.has_owner = False
         self.housekeeper.post(self.look_for_end)
 
     def disown(self) -> None:
@@ -260,7 +256,7 @@ class Link:
         self.incoming.close()
         self.stream.close()
         self.driver.receiving.forget()
-        self.handout.end_sessions(is_left=not self._has_owner)
+        self.handout.end_sessions(is_left=not self.has_owner)
 
     # --- told by Outgoing ---------------------------------------------------------------------------
 
@@ -327,6 +323,7 @@ class Link:
         self._state_lock = reentrant_lock()
         self.final = self.final or CloseEvent(1006, "", False, "eof")
         self.state = ReadyState.CLOSED
+        self.incoming.berth = None
         self.stream.close()
 
     def read_for_owner(self) -> None:
@@ -388,10 +385,10 @@ class Link:
         that is too big waits for the first to come: he may want it as a stream."""
         if self._is_eof(ending) or not self.is_open():
             return False
-        if self._has_owner is None and not self.incoming.is_discarding:
+        if self.has_owner is None and not self.incoming.is_discarding:
             return isinstance(ending, ErrorEvent) and isinstance(ending.error, MessageTooBig)
-        if not self._has_owner or isinstance(ending, ErrorEvent):
-            return bool(self._has_owner)
+        if not self.has_owner or isinstance(ending, ErrorEvent):
+            return bool(self.has_owner)
         return any(isinstance(event, MESSAGES) for event in list(self.incoming.inbox))
 
     @staticmethod

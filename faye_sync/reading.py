@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from faye_sync.concurrency import call_home, leaf_lock
+from faye_sync.concurrency import THREADS, call_home, leaf_lock
 from faye_sync.link import Link
+from faye_sync.parking import Berth
 from faye_sync.taking import Style, Taking
+from faye_sync.terms import Terms
 
 R = TypeVar("R", bound="ReadingSide")
 
@@ -19,15 +21,20 @@ R = TypeVar("R", bound="ReadingSide")
 class ReadingSide(Taking):
     """Dispatching, starting and waiting, for server and client alike."""
 
-    def __init__(self) -> None:
+    def __init__(self, terms: Terms) -> None:
         super().__init__()
+        self._terms = terms
         self._is_started = False
         # Held from the first start() or run() on; only ever tried.
         self._begun_lock = leaf_lock()
 
     # --- what the subclass adds -------------------------------------------------------------------
 
-    def _run_reader(self, reader: Callable[[], None]) -> None:
+    def _may_park(self) -> bool:
+        """Whether the thread that dispatches may leave while nothing comes."""
+        return self._terms.park and self._world() is THREADS
+
+    def _run_reader(self, reader: Callable[[], object]) -> None:
         """Run reader on a thread of its own, or wherever else it belongs."""
         self._world().spawn(f"faye-sync-{self.id}", reader)
 
@@ -60,7 +67,7 @@ class ReadingSide(Taking):
             return self
         try:
             if function is None:
-                self._run_reader(self._serve)
+                self._run_dispatcher()
             else:
                 self._starter, self._receiver = self._world().current(), None
                 self._run_reader(lambda: self._talk(function))
@@ -118,6 +125,13 @@ class ReadingSide(Taking):
         return self._wait_for_end(link, timeout)
 
     # --- beneath ----------------------------------------------------------------------------------
+
+    def _run_dispatcher(self) -> None:
+        if not self._may_park():
+            self._run_reader(self._serve)
+            return
+        self._berth = Berth(self._serve)
+        self._berth.begin()
 
     def _wait_for_end(self, link: Link, timeout: float | None) -> bool:
         if link.final is None and self._is_reader(link):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from faye_sync.concurrency import Concurrency, Lock, attempts
 from faye_sync.driver.base import MESSAGES, Piece, Received, Receiving, Waiting
@@ -24,6 +25,17 @@ EVENT_COST = 128
 
 # Octets that may wait while the owner has paused: enough to see pings and a close.
 PAUSED_MARK = 65536
+
+
+class Berth(Protocol):
+    """The place of an owner whose thread is wanted elsewhere too."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds that the owner's thread may wait for octets, 0 or what the stream is told."""
+
+    def rouse(self) -> None:
+        """Something waits for the owner: have a thread come for it. Returns at once."""
 
 
 class Incoming:
@@ -55,6 +67,8 @@ class Incoming:
         self.carried = 0
         self.is_discarding = False
         self.is_paused = False
+        # Where the owner comes back to, who then waits no longer than the stream lets him.
+        self.berth: Berth | None = None
         # Something else than octets waits for the owner; whoever acts on it lowers the flag.
         self.is_woken = False
 
@@ -67,6 +81,11 @@ class Incoming:
         self._unread_octets = self.cost()
         return self._unread_octets + self.carried > mark
 
+    @property
+    def has_news(self) -> bool:
+        """True while something waits for the owner."""
+        return bool(self.inbox) or self.is_woken
+
     def cost(self) -> int:
         """Add up the octets that wait for the owner."""
         return sum(map(_cost, list(self.inbox)))
@@ -75,20 +94,24 @@ class Incoming:
         """Wait for octets and sort what they amount to; for the owner.
 
         Args:
-            timeout: Seconds to wait; None waits for ever.
+            timeout: Seconds to wait; None waits for ever, or while the berth has patience.
             wakeable: Return also when wake() is called.
 
         Returns:
-            False when the timeout passed first.
+            False when the timeout, or the patience, passed first.
         """
         with self.reading_lock:
             if self.inbox:
                 return True
+            patience = timeout if self.berth is None else self.berth.patience
             if wakeable:
-                return self._read_unless_woken(timeout)
+                return self._read_unless_woken(patience)
             if timeout is not None and not self._stream.wait_readable(timeout):
                 return False
-            self.feed(self._stream.recv())
+            data = self._stream.recv() if patience != 0 else self._stream.recv_now()
+            if data is None:
+                return False
+            self.feed(data)
             return True
 
     def read_now(self) -> bool:
@@ -138,6 +161,8 @@ class Incoming:
         self.is_woken = True
         if self._waker is not None:
             self._waker.wake()
+        if self.berth is not None:
+            self.berth.rouse()
 
     def close(self) -> None:
         """Give up the waker's descriptors, with the reading lock held."""
@@ -153,6 +178,8 @@ class Incoming:
             before = len(self.inbox)
             self.feed(data)
             self._unread_octets += len(data) + EVENT_COST * (len(self.inbox) - before)
+        if self.inbox and self.berth is not None:
+            self.berth.rouse()
 
     def _read_unless_woken(self, timeout: float | None) -> bool:
         if self._waker is None:

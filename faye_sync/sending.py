@@ -12,23 +12,16 @@ send."""
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
-from faye_sync.backlog import Backlog, Command, Turn
-from faye_sync.concurrency import WAIT, Concurrency, Lock, at_most, attempts
+from faye_sync.backlog import Command, Turn
+from faye_sync.concurrency import THREADS, WAIT, Concurrency, Lock, at_most, attempts
 from faye_sync.deadlines import deadline_after, seconds_left
 from faye_sync.driver.base import Sending
 from faye_sync.errors import ProtocolError
+from faye_sync.queues import Queues
 from faye_sync.transport.stream import Stream
-
-# Queued messages are written in blocks of about this many octets, so that an urgent frame waits
-# for no more than one block.
-BLOCK = 16384
-
-# Pings that wait for a peer which takes nothing.
-URGENT_LIMIT = 1024
 
 
 class Owner(Protocol):
@@ -62,10 +55,9 @@ class Outgoing:
         self._owner = owner
         self.writing_lock: Lock = world.lock()
         self._attempts_to_write = attempts(self.writing_lock)
-        self._urgent: deque[Command] = deque()
-        # A flood of pings needs one answer: the newest.
-        self._pong: deque[Command] = deque(maxlen=1)
-        self._backlog = Backlog(max_queue)
+        self._is_on_threads = world is THREADS
+        self.queues = Queues(sending, max_queue, owner.unframed)
+        self._lines = self.queues.lines
         # Whose turn it is; None when everybody may send messages. Guarded by the writing lock.
         self._turn: Turn | None = None if sending.is_ready else Turn(world.event(), None)
         # Octets that must leave before all else: the kernel has part of their frame.
@@ -75,26 +67,25 @@ class Outgoing:
         self._was_stalled = False
         # The connection is over: no message leaves any more.
         self._is_cut = False
-        # Set as the close frame is framed, under the lock: nothing follows it.
-        self.has_closed = False
         # When the kernel last took a part of what it had refused (clock time).
         self.progressed_at = 0.0
 
     @property
     def unsent(self) -> int:
         """Octets that the kernel has not accepted yet."""
-        return len(self._tail) + self._backlog.octets
+        return len(self._tail) + self.queues.backlog.octets
 
     @property
     def is_idle(self) -> bool:
         """True when there is nothing left to write."""
-        return not (self._tail or self._urgent or self._pong or self._backlog)
+        return not (self._tail or self.queues)
 
     @property
     def _may_write(self) -> bool:
         """True when something is left that may leave now."""
-        is_free = self._turn is None or self.has_closed
-        return bool(self._tail or self._urgent or self._pong or (self._backlog and is_free))
+        queues = self.queues
+        is_free = self._turn is None or queues.has_closed
+        return bool(self._tail or queues.urgent or queues.pong or (queues.backlog and is_free))
 
     def new_turn(self) -> Turn:
         """Make a turn of the calling thread's, for send()."""
@@ -150,6 +141,29 @@ class Outgoing:
             if not other.over.wait(seconds_left(deadline)):
                 raise TimeoutError(_late(timeout, "another message is being sent in parts"))
 
+    def send_whole(self, data: object, timeout: float | None) -> bool | None:
+        """Write one message where nothing else waits, which is nearly always; else like send().
+
+        Returns:
+            None where send() has to do it.
+        """
+        held = False
+        try:
+            for held in self._attempts_to_write:
+                break
+            is_free = self._turn is None and not (self._is_cut or self.queues.has_closed)
+            if not (held and is_free) or self._tail or any(self._lines):
+                return None
+            octets = self._sending.whole(data)
+            return None if octets is None else self._write(octets, 0, None, timeout)
+        finally:
+            if held:
+                self.writing_lock.release()
+            if self._was_stalled or self._tail or any(self._lines):
+                self.flush()
+            if not self._is_on_threads:
+                self._world.breathe()
+
     def check_turn(self, turn: Turn | None) -> None:
         """Refuse a send within one's own parts; for those who have another thread send."""
         other = self._turn
@@ -175,40 +189,36 @@ class Outgoing:
 
     def reply(self, octets: bytes) -> None:
         """Write what lets messages follow, and let them."""
-        self._urgent.append((self._sending.reply, (octets,)))
+        self.queues.urgent.append((self._sending.reply, (octets,)))
         if self._turn is not None:
             self.end_turn(self._turn)
 
     def send_nowait(self, command: Command, size: int) -> bool:
         """Queue one message of size octets behind the others, and write what goes."""
-        if not self._backlog.put(command, size, self._backlogged):
+        if not self.queues.backlog.put(command, size, self._backlogged):
             return False
         self.flush()
         return True
 
     def ping(self, data: bytes) -> None:
         """Queue a ping before all messages, and write what goes."""
-        # To a peer that takes nothing pings may pile up; the newest are dropped then.
-        if len(self._urgent) < URGENT_LIMIT:
-            self._urgent.append((self._sending.ping, (data,)))
+        self.queues.ping(data)
         self.flush()
 
     def pong(self, data: bytes) -> None:
         """Queue a pong, instead of one that has not left yet, and write what goes."""
-        self._pong.append((self._sending.pong, (data,)))
+        self.queues.pong.append((self._sending.pong, (data,)))
         self.flush()
 
     def close(self, code: int | None, reason: str, *, after_backlog: bool) -> None:
         """Queue the close frame, before what is queued or behind it, and write what goes."""
-        command = (self._close, (code, reason))
         # Behind half a message no other one can follow, so it need not wait for any.
-        if not (after_backlog and self._turn is None and self._backlog.put_last(command)):
-            self._urgent.append(command)
+        self.queues.close(code, reason, after_backlog=after_backlog and self._turn is None)
         self.flush()
 
     def drop_backlog(self) -> None:
         """Forget the messages that wait for room."""
-        self._backlog.clear()
+        self.queues.backlog.clear()
 
     def flush(self) -> None:
         """Write what is queued and the kernel takes. Never waits."""
@@ -257,7 +267,7 @@ class Outgoing:
         turn: Turn | None,
     ) -> bool:
         earlier = b"" if self.is_idle else self._take_all()
-        if self.has_closed or self._is_cut:
+        if self.queues.has_closed or self._is_cut:
             return False
         self._turn = turn
         if turn is not None:
@@ -271,7 +281,14 @@ class Outgoing:
             if isinstance(error, ProtocolError):
                 self._owner.unframed(error)
             raise
-        octets = earlier + self._sending.data_to_send() if earlier else self._sending.data_to_send()
+        octets = self._sending.data_to_send()
+        octets = earlier + octets if earlier else octets
+        return self._write(octets, len(earlier), deadline, timeout)
+
+    def _write(
+        self, octets: bytes, earlier: int, deadline: float | None, timeout: float | None
+    ) -> bool:
+        """Write what send() was given, behind so many octets that were queued earlier."""
         self._tail = octets
         self._backlogged = 0
         try:
@@ -283,7 +300,7 @@ class Outgoing:
             self._give_up(error)
             return False
         if self._tail:
-            self._take_back(octets, len(octets) - len(self._tail), len(earlier))
+            self._take_back(octets, len(octets) - len(self._tail), earlier)
             raise TimeoutError(_late(timeout, "the peer took no octets"))
         return True
 
@@ -325,7 +342,7 @@ class Outgoing:
 
     def _flush_locked(self) -> bool:
         if not self._tail:
-            self._tail = self._take_block()
+            self._tail = self.queues.take_block(may_send=self._turn is None)
         if not self._tail:
             return True
         before = len(self._tail)
@@ -342,52 +359,17 @@ class Outgoing:
             self._owner.stalled()
         return not self._tail
 
-    def _take_block(self) -> bytes:
-        """Frame all that is urgent, then messages up to a block."""
-        self._frame_urgent()
-        size = 0
-        while self._backlog and self._turn is None and not self.has_closed and size < BLOCK:
-            (method, arguments), octets = self._backlog.take()
-            size += octets
-            try:
-                method(*arguments)
-            except ProtocolError as error:
-                self._backlog.clear()
-                self._owner.unframed(error)
-        return self._sending.data_to_send()
-
     def _take_all(self) -> bytes:
         """Frame everything that goes before a new message; all of that is the tail now."""
-        pieces = [bytes(self._tail), self._take_block()]
-        while self._backlog and self._turn is None and not self.has_closed:
-            pieces.append(self._take_block())
-        self._tail = earlier = b"".join(pieces)
+        earlier = bytes(self._tail) + self.queues.take_all(may_send=self._turn is None)
+        self._tail = earlier
         self._backlogged = len(earlier)
         return earlier
 
-    def _frame_urgent(self) -> None:
-        for queue in (self._pong, self._urgent):
-            while queue and not self.has_closed:
-                method, arguments = queue.popleft()
-                method(*arguments)
-        if self.has_closed:
-            self._forget_queues()
-
-    def _close(self, code: int | None, reason: str) -> None:
-        self.has_closed = True
-        self._sending.close(code, reason)
-        self._forget_queues()
-
-    def _forget_queues(self) -> None:
-        self._urgent.clear()
-        self._pong.clear()
-        self._backlog.clear()
-
     def _give_up(self, error: OSError) -> None:
-        self.has_closed = True
         self._tail = b""
         self._was_stalled = False
-        self._forget_queues()
+        self.queues.end()
         self._owner.broken(error)
 
 

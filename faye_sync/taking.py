@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import TypeVar, cast
 
-from faye_sync.concurrency import attempts, call_home, leaf_lock
+from faye_sync.concurrency import THREADS, attempts, call_home, leaf_lock
 from faye_sync.deadlines import deadline_after, seconds_left
 from faye_sync.delivery import Delivery, exit_code
 from faye_sync.driver.base import MESSAGES, Piece
@@ -82,7 +82,10 @@ class Taking(Delivery):
         link = self._source
         if link is None or self._style is not Style.BLOCKING:
             link = self._link_to_receive_from(timeout)
-        if link.world.is_home():
+        if link.world is THREADS or link.world.is_home():
+            message = self._receive_plain(link) if timeout is None else None
+            if message is not None:
+                return message
             return self._as_receiver(link, self._receive, link, timeout)
         return call_home(link.world, lambda: self.receive(timeout))
 
@@ -200,11 +203,23 @@ class Taking(Delivery):
             if held:
                 self._receiving_lock.release()
 
+    def _receive_plain(self, link: Link) -> str | bytes | None:
+        """Wait for a message; None where _receive() has to look. The way of nearly all."""
+        held = False
+        try:
+            for held in self._attempts_to_receive:
+                break
+            if not held or DrainEvent.type in self._listeners:
+                return None
+            return link.handout.next_plain()
+        except (KeyboardInterrupt, SystemExit) as error:
+            self._unless_closed = exit_code(type(error))
+            raise
+        finally:
+            if held:
+                self._receiving_lock.release()
+
     def _receive(self, link: Link, timeout: float | None) -> str | bytes:
-        if timeout is None and not self._listens(DrainEvent.type):
-            message = link.handout.next_plain()
-            if message is not None:
-                return message
         # Whole, because no stream was asked for.
         return cast("str | bytes", self._next_message(link, timeout)[1])
 

@@ -30,6 +30,7 @@ class Terms:
         max_queue: Octets that may wait unsent, and again unread.
         linger: Seconds that a process whose time is over goes on for it; None for ever.
         idle: Seconds without a message after which it counts as dead; None for ever.
+        park: Whether a thread of the library's own may leave while nothing comes.
         goodbye: The reason that the peer gets when the process ends.
 
     Raises:
@@ -43,12 +44,26 @@ class Terms:
     max_queue: int = 2**24
     linger: float | None = 0.0
     idle: float | None = None
+    park: bool = True
     goodbye: str = "the server is going away"
 
     def __post_init__(self) -> None:
         for name, may_be_zero in _SECONDS.items():
             check_seconds(name, getattr(self, name), may_be_zero=may_be_zero)
         check_octets("max_queue", self.max_queue)
+        check_flag("park", self.park)
+
+
+def check_flag(name: str, value: object, *, may_be_none: bool = False) -> None:
+    """Refuse what is neither True nor False.
+
+    Raises:
+        ConfigurationError: It is not, nor None where that may be.
+    """
+    if isinstance(value, bool) or (may_be_none and value is None):
+        return
+    allowed = "True, False or None" if may_be_none else "True or False"
+    raise ConfigurationError(f"{name} must be {allowed}, got {value!r}")
 
 
 def check_octets(name: str, value: object) -> None:

@@ -70,6 +70,12 @@ class Watch:
         else:
             self._want(READ)
 
+    def await_input(self) -> None:
+        """The owner does not read from now on. Safe from any thread."""
+        # What is armed already fires after this, and finds nobody who reads.
+        if not self._wants & READ:
+            self._owner.housekeeper.post(self.for_input)
+
     def for_input(self) -> None:
         """Wait for octets, or for the end that an abort has made, whoever reads."""
         if self._owner.is_over():

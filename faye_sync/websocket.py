@@ -28,7 +28,7 @@ from faye_sync.link import Link
 from faye_sync.origin import Origins, refuse_origin
 from faye_sync.shutdown import hold
 from faye_sync.taking import Style
-from faye_sync.terms import Terms, check_octets
+from faye_sync.terms import Terms, check_flag, check_octets
 from faye_sync.transport.hijack import find, take
 
 W = TypeVar("W", bound="WebSocket")
@@ -68,6 +68,8 @@ class WebSocket(Connection):
         linger: Seconds that gunicorn may have to wait for this connection before
             it replaces a worker that has served its max_requests; None for as
             long as it is open. The worker serves on meanwhile.
+        park: Whether the thread that start() begins, for listeners, may serve
+            other connections while nothing comes for a second; False has it stay.
 
     Raises:
         ConfigurationError: An option cannot work.
@@ -92,12 +94,16 @@ class WebSocket(Connection):
         max_queue: int = 2**24,
         detach: bool | None = None,
         linger: float | None = 0.0,
+        park: bool = True,
     ) -> None:
-        super().__init__(Terms(ping, pong_timeout, send_timeout, close_timeout, max_queue, linger))
+        super().__init__(
+            Terms(ping, pong_timeout, send_timeout, close_timeout, max_queue, linger, park=park)
+        )
         check_octets("max_length", max_length)
         self.environ = environ_of(environ)
-        self._detach = _checked_detach(detach)
-        self._deferred: Callable[[], None] | None = None
+        check_flag("detach", detach, may_be_none=True)
+        self._detach = detach
+        self._deferred: Callable[[], object] | None = None
         self._answer: Response | None = None
         self._refused: ConnectionClosed | None = None
         self._remote_address: Any = None
@@ -350,7 +356,10 @@ class WebSocket(Connection):
     def _refusal_error(self) -> ConnectionClosed:
         return self._refused or ConnectionClosed()
 
-    def _run_reader(self, reader: Callable[[], None]) -> None:
+    def _may_park(self) -> bool:
+        return super()._may_park() and self._detach is not False
+
+    def _run_reader(self, reader: Callable[[], object]) -> None:
         if self._detach is False:
             self._deferred = reader
         else:
@@ -377,12 +386,6 @@ class WebSocket(Connection):
                 self.id,
                 self.environ.get("PATH_INFO", ""),
             )
-
-
-def _checked_detach(detach: object) -> bool | None:
-    if detach is None or isinstance(detach, bool):
-        return detach
-    raise ConfigurationError(f"detach must be True, False or None, got {detach!r}")
 
 
 def _remind(connection_id: str, path: str) -> None:

@@ -112,6 +112,7 @@ DEFAULTS = {
     "close_timeout": 10.0,
     "max_queue": 2**24,
     "reconnect": None,
+    "park": True,
 }
 
 

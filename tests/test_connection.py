@@ -139,7 +139,7 @@ def test_one_message_larger_than_the_queue_passes_alone(local):
 
 
 def test_drain_is_told_on_the_reading_thread_once_the_queue_is_empty(local):
-    ws = local.open()
+    ws = local.open(park=False)
     drained = Queue()
     ws.on("drain", lambda event: drained.put(threading.current_thread().name))
     ws.start()

@@ -17,6 +17,7 @@ from faye_sync import (
     PongEvent,
     ProtocolError,
     WebSocket,
+    parking,
 )
 from tests.support.peer import BINARY, CLOSE, PING, PONG, TEXT, closing, frame
 
@@ -433,7 +434,7 @@ def test_a_listener_that_would_wait_for_itself_is_told_so(local, call):
 
 
 def test_start_dispatches_on_a_thread_named_for_the_connection(local):
-    ws = local.open()
+    ws = local.open(park=False)
     names = Queue()
     ws.on("message", lambda event: names.put(threading.current_thread().name))
     assert ws.start() is ws
@@ -697,6 +698,8 @@ def test_a_thread_that_cannot_be_started_closes_with_1011(local, monkeypatch, fu
         raise RuntimeError("can't start new thread")
 
     ws = local.open()
+    # None of those that serve other connections is there to do it.
+    monkeypatch.setattr(parking, "_pools", [])
     monkeypatch.setattr(ws._link.world, "spawn", refuse)
     with pytest.raises(RuntimeError, match="can't start new thread"):
         ws.start(function)

@@ -71,6 +71,10 @@ CLAIMS = {
         "tests/servers/test_fork.py::test_a_child_that_uses_the_connection_and_exits_leaves_the_peer_alone",
         "tests/servers/test_fork.py::test_an_application_that_was_preloaded_serves_and_says_goodbye",
     ),
+    "Connections with listeners that say nothing share a few threads, 500 of them no more than 16.": (
+        "tests/servers/test_scale.py::test_connections_that_say_nothing_share_a_few_threads",
+        "tests/test_parking.py::test_many_that_are_silent_hold_few_threads",
+    ),
     "A connection has one thread that reads, and none beside it; one housekeeping thread per "
     "process, or greenlet per gevent hub, serves them all.": (
         "tests/servers/test_scale.py::test_two_worker_threads_hold_500_connections_and_answer_pages",

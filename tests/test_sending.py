@@ -8,9 +8,11 @@ import threading
 
 import pytest
 
+from faye_sync.backlog import Backlog
 from faye_sync.concurrency import THREADS
 from faye_sync.driver.hybi_sending import HybiSending
-from faye_sync.sending import URGENT_LIMIT, Backlog, Outgoing
+from faye_sync.queues import URGENT_LIMIT
+from faye_sync.sending import Outgoing
 from faye_sync.transport.stream import BlockingStream, CountingStream
 from tests.support.local import LocalPeer, tcp_pair
 from tests.support.peer import BINARY, CLOSE, PING, PONG, TEXT
@@ -169,7 +171,7 @@ def test_pings_to_a_peer_that_takes_nothing_do_not_pile_up(way):
     stall(outgoing, sending)
     for _ in range(10_000):
         outgoing.ping(b"x")
-    assert len(outgoing._urgent) == URGENT_LIMIT
+    assert len(outgoing.queues.urgent) == URGENT_LIMIT
 
 
 def test_the_owner_is_told_of_a_stall_and_of_its_end(way):
@@ -228,7 +230,7 @@ def test_a_last_frame_waits_for_a_sender_who_is_about_to_be_done(way):
     outgoing.writing_lock.acquire()
     outgoing.close(1001, "", after_backlog=False)
     outgoing.flush_within(0.05)
-    assert not outgoing.has_closed
+    assert not outgoing.queues.has_closed
     thread = threading.Thread(target=outgoing.flush_within, args=(20,))
     thread.start()
     outgoing.writing_lock.release()

@@ -47,7 +47,7 @@ class Concurrency(Protocol):
     def event(self) -> Event:
         """Make a flag to wait for."""
 
-    def spawn(self, name: str, function: Callable[[], None]) -> None:
+    def spawn(self, name: str, function: Callable[[], object]) -> None:
         """Run function on a daemon thread or a greenlet of its own."""
 
     def current(self) -> object:

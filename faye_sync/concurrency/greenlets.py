@@ -73,7 +73,7 @@ class Greenlets:
 
         return GreenletEvent(HubEvent())
 
-    def spawn(self, name: str, function: Callable[[], None]) -> None:
+    def spawn(self, name: str, function: Callable[[], object]) -> None:
         import gevent
 
         if self.is_home():

@@ -60,7 +60,7 @@ class Threads:
     def event(self) -> Event:
         return ThreadEvent()
 
-    def spawn(self, name: str, function: Callable[[], None]) -> None:
+    def spawn(self, name: str, function: Callable[[], object]) -> None:
         if threading_is_patched():
             original("_thread", "start_new_thread")(function, ())
         else:

@@ -138,6 +138,9 @@ class Sending(Protocol):
 
         Reads no state, so any thread may call it."""
 
+    def whole(self, data: object) -> bytes | None:
+        """Frame a message that leaves now; None where it has to be queued, or is none."""
+
     def data_to_send(self) -> bytes:
         """Hand out, once, the octets of all commands so far, in order."""
 

@@ -119,6 +119,9 @@ class HixieSending:
             raise self._no_text(data)
         return _BEGIN + encode_text(data) + _END
 
+    def whole(self, data: object) -> None:
+        """Have every message queued."""
+
     def data_to_send(self) -> bytes:
         """Hand out, once, the octets of all commands so far, in order."""
         octets = b"".join(self._queue)

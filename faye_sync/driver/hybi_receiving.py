@@ -138,8 +138,14 @@ class HybiReceiving:
         error is a ProtocolError, behind every event of the octets before."""
         if self._is_over:
             return
+        position = 0
+        if not (self._opcode or self._rest or self._is_streaming or self._packs_all):
+            # The way of nearly all: messages that came whole, and nothing else.
+            position = take_messages(data, 0, self._mask_bit, self._max_length, self._events)
+            if position == len(data):
+                return
         try:
-            self._take(data)
+            self._take(data, position)
         except ProtocolError as error:
             # A traceback holds the frames of the parser, and with them the octets, while a user
             # may keep the error for as long as he likes.
@@ -189,8 +195,7 @@ class HybiReceiving:
         if not self._held:
             self._message = bytearray()
 
-    def _take(self, data: bytes) -> None:
-        position = 0
+    def _take(self, data: bytes, position: int) -> None:
         if self._missing:
             position = self._take_payload(data, 0)
         elif self._rest:

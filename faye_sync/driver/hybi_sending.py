@@ -11,6 +11,7 @@ from faye_sync.driver.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,
+    FINAL_BIT,
     MAX_CONTROL,
     OPCODE_NAMES,
     PING,
@@ -19,9 +20,13 @@ from faye_sync.driver.frames import (
     encode_close,
     encode_frame,
     encode_text,
+    join_frame,
 )
 from faye_sync.driver.masking import MaskPool
 from faye_sync.driver.pipeline import Pipeline
+
+_WHOLE_TEXT = FINAL_BIT | TEXT
+_WHOLE_BINARY = FINAL_BIT | BINARY
 
 
 class HybiSending:
@@ -182,6 +187,26 @@ class HybiSending:
         if isinstance(data, str):
             return encode_frame(TEXT, encode_text(data))
         return encode_frame(BINARY, _octets(data))
+
+    def whole(self, data: object) -> bytes | None:
+        """Frame a message that leaves now, before anything else is framed.
+
+        Returns:
+            The frame; None where extensions want to see the message, or it is
+            of no common type, so that it has to be queued.
+
+        Raises:
+            ValueError: data holds a lone surrogate.
+        """
+        if self.pipeline is not None:
+            return None
+        if isinstance(data, str):
+            first, payload = _WHOLE_TEXT, encode_text(data)
+        elif isinstance(data, bytes):
+            first, payload = _WHOLE_BINARY, data
+        else:
+            return None
+        return join_frame(first, payload, None if self._pool is None else self._pool.take())
 
     def data_to_send(self) -> bytes:
         """Hand out, once, the octets of all commands so far, in order."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from _socket import socket as PlainSocket
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -31,8 +32,11 @@ class Stream(Protocol):
     def fileno(self) -> int:
         """The descriptor, or -1 once closed."""
 
-    def recv(self) -> bytes:
-        """Wait for octets; empty at the end. One thread at a time."""
+    def limit_silence(self, seconds: float) -> None:
+        """Have recv() wait no longer than that."""
+
+    def recv(self) -> bytes | None:
+        """Wait for octets; empty at the end, None after too long a silence. One thread at a time."""
 
     def recv_now(self) -> bytes | None:
         """Take the octets that are there: None if there are none, empty at the end."""
@@ -82,9 +86,14 @@ class SocketStream:
         self._descriptor_lock = reentrant_lock()
         self._process = os.getpid()
         self.error: OSError | None = None
+        # Seconds that recv() waits; None for ever.
+        self._silence: float | None = None
 
     def fileno(self) -> int:
         return PlainSocket.fileno(self._sock)
+
+    def limit_silence(self, seconds: float) -> None:
+        self._silence = seconds
 
     def wait_readable(self, timeout: float | None) -> bool:
         return self._world.wait_readable(self._fd, timeout)
@@ -137,9 +146,22 @@ class BlockingStream(SocketStream):
         super().__init__(sock, world)
         sock.setblocking(True)
 
-    def recv(self) -> bytes:
+    def limit_silence(self, seconds: float) -> None:
+        """Have the kernel count, which costs a recv() nothing. Calls that do not wait ignore it."""
+        whole, part = divmod(seconds, 1)
+        timeval = struct.pack("ll", int(whole), int(part * 1e6))
+        try:
+            with self._descriptor_lock:
+                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+        except OSError as error:
+            # Closed already: the end will be read without a wait.
+            self.error = self.error or error
+
+    def recv(self) -> bytes | None:
         try:
             return self._sock.recv(CHUNK)
+        except BlockingIOError:
+            return None
         except OSError as error:
             return self._ended(error)
 
@@ -176,7 +198,7 @@ class InterruptibleStream(CountingStream):
         super().__init__(sock)
         self._is_main_thread = is_main_thread
 
-    def recv(self) -> bytes:
+    def recv(self) -> bytes | None:
         if self._is_main_thread():
             self.wait_readable(None)
         return super().recv()

@@ -43,10 +43,11 @@ class RecordStream(SocketStream):
         self._is_ending = False
         self.committed = 0
 
-    def recv(self) -> bytes:
+    def recv(self) -> bytes | None:
         self._world.breathe()
         while (data := self.recv_now()) is None:
-            self._wait_for_record(None)
+            if not self._wait_for_record(self._silence):
+                return None
         return data
 
     def recv_now(self) -> bytes | None:

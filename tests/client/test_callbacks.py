@@ -39,7 +39,7 @@ SENDS = {
 
 def test_start_returns_at_once_and_dials_on_its_own_thread(planned):
     server = planned(hold)
-    ws = Client(server.url)
+    ws = Client(server.url, park=False)
     names = []
     for name in ("open", "message", "close"):
         ws.on(name, lambda event: names.append((event.type, name_here())))

@@ -192,7 +192,7 @@ def test_the_thread_that_dials_is_there_only_while_there_is_no_connection(planne
 
 def test_callbacks_keep_their_thread_across_connections(planned):
     server = planned(drop("one"), cut, part(1000, "", "two"), greet("three"))
-    ws = Client(server.url, reconnect=quick())
+    ws = Client(server.url, reconnect=quick(), park=False)
     threads = set()
     heard = []
 

@@ -35,6 +35,7 @@ OPTIONS: dict[str, Callable[[str], object]] = {
     **dict.fromkeys(NUMBERS, number),
     "protocols": lambda text: text.split(","),
     "extensions": lambda text: [EXTENSIONS[name] for name in text.split(",")],
+    "park": lambda text: text == "yes",
 }
 
 

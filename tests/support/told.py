@@ -20,3 +20,6 @@ class Owner:
 
     def broken(self, error: OSError) -> None:
         self.told.append(error)
+
+    def unframed(self, error: Exception) -> None:
+        self.told.append(error)

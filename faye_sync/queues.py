@@ -1,0 +1,94 @@
+"""What one connection has to send and has not framed yet, in the order in which it leaves.
+
+A command is framed as it is taken, so it is the connection's state of then that
+counts: behind a close frame nothing is framed any more. Appending is safe from
+any thread; what is taken, is taken under the writing lock."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from faye_sync.backlog import Backlog, Command
+from faye_sync.driver.base import Sending
+from faye_sync.errors import ProtocolError
+
+# Queued messages are written in blocks of about this many octets, so that an urgent frame waits
+# for no more than one block.
+BLOCK = 16384
+
+# Pings that wait for a peer which takes nothing.
+URGENT_LIMIT = 1024
+
+
+class Queues:
+    """The newest pong, what is urgent, and the backlog of messages."""
+
+    def __init__(
+        self, sending: Sending, max_queue: int, unframed: Callable[[ProtocolError], None]
+    ) -> None:
+        """Make them empty; unframed is told of an extension that failed."""
+        self._sending = sending
+        self._unframed = unframed
+        # A flood of pings needs one answer: the newest.
+        self.pong: deque[Command] = deque(maxlen=1)
+        self.urgent: deque[Command] = deque()
+        self.backlog = Backlog(max_queue)
+        # All of them, for those who ask often whether there is anything.
+        self.lines = (self.pong, self.urgent, self.backlog.entries)
+        # Set as the close frame is framed: nothing follows it.
+        self.has_closed = False
+
+    def __bool__(self) -> bool:
+        return any(self.lines)
+
+    def ping(self, data: bytes) -> None:
+        """Queue a ping before all messages."""
+        # To a peer that takes nothing pings may pile up; the newest are dropped then.
+        if len(self.urgent) < URGENT_LIMIT:
+            self.urgent.append((self._sending.ping, (data,)))
+
+    def close(self, code: int | None, reason: str, *, after_backlog: bool) -> None:
+        """Queue the close frame, before the backlog or behind it."""
+        command = (self._close, (code, reason))
+        if not (after_backlog and self.backlog.put_last(command)):
+            self.urgent.append(command)
+
+    def take_block(self, *, may_send: bool) -> bytes:
+        """Frame all that is urgent, then messages up to a block where they may leave."""
+        self._frame_urgent()
+        size = 0
+        while self.backlog and may_send and not self.has_closed and size < BLOCK:
+            (method, arguments), octets = self.backlog.take()
+            size += octets
+            try:
+                method(*arguments)
+            except ProtocolError as error:
+                self.backlog.clear()
+                self._unframed(error)
+        return self._sending.data_to_send()
+
+    def take_all(self, *, may_send: bool) -> bytes:
+        """Frame everything that goes before a new message."""
+        pieces = [self.take_block(may_send=may_send)]
+        while self.backlog and may_send and not self.has_closed:
+            pieces.append(self.take_block(may_send=may_send))
+        return b"".join(pieces)
+
+    def end(self) -> None:
+        """Nothing is framed any more."""
+        self.has_closed = True
+        self.urgent.clear()
+        self.pong.clear()
+        self.backlog.clear()
+
+    def _frame_urgent(self) -> None:
+        for queue in (self.pong, self.urgent):
+            while queue and not self.has_closed:
+                method, arguments = queue.popleft()
+                method(*arguments)
+
+    def _close(self, code: int | None, reason: str) -> None:
+        self.has_closed = True
+        self._sending.close(code, reason)
+        self.end()
