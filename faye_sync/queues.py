@@ -87,6 +87,9 @@ class Queues:
             while queue and not self.has_closed:
                 method, arguments = queue.popleft()
                 method(*arguments)
+        if self.has_closed:
+            # What was queued since is forgotten too.
+            self.end()
 
     def _close(self, code: int | None, reason: str) -> None:
         self.has_closed = True
