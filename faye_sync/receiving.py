@@ -129,13 +129,12 @@ class Incoming:
 
     def feed(self, data: bytes) -> None:
         """Parse data, empty at the end, with the reading lock held."""
-        receiving = self._receiving
         if data:
             self.turn += 1
-            receiving.receive_data(data)
+            self._put(self._receiving.take(data))
         else:
-            receiving.receive_eof()
-        self.sort_events()
+            self._receiving.receive_eof()
+            self.sort_events()
 
     def begin_stream(self) -> None:
         """Have the message under way, or the next, come in pieces; for the owner."""
@@ -145,14 +144,7 @@ class Incoming:
 
     def sort_events(self) -> None:
         """Put what the octets so far amount to where it belongs, with the reading lock held."""
-        for event in self._receiving.events():
-            if not isinstance(event, MESSAGES):
-                self._sort(event)
-                continue
-            if self.notes_time:
-                self.message_at = time.monotonic()
-            if not self.is_discarding:
-                self.inbox.append(event)
+        self._put(self._receiving.events())
 
     def wake(self) -> None:
         """Have the owner look up: from a read(wakeable=True) at once, else with the next octets.
@@ -169,6 +161,16 @@ class Incoming:
         if self._waker is not None:
             self._waker.close()
             self._waker = None
+
+    def _put(self, events: list[Received]) -> None:
+        for event in events:
+            if not isinstance(event, MESSAGES):
+                self._sort(event)
+                continue
+            if self.notes_time:
+                self.message_at = time.monotonic()
+            if not self.is_discarding:
+                self.inbox.append(event)
 
     def _read_for_owner(self) -> None:
         if not self.inbox:

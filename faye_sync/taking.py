@@ -82,12 +82,10 @@ class Taking(Delivery):
         link = self._source
         if link is None or self._style is not Style.BLOCKING:
             link = self._link_to_receive_from(timeout)
-        if link.world is THREADS or link.world.is_home():
-            message = self._receive_plain(link) if timeout is None else None
-            if message is not None:
-                return message
-            return self._as_receiver(link, self._receive, link, timeout)
-        return call_home(link.world, lambda: self.receive(timeout))
+        if not (link.world is THREADS or link.world.is_home()):
+            return call_home(link.world, lambda: self.receive(timeout))
+        message = self._receive_plain(link) if timeout is None else None
+        return self._as_receiver(link, self._receive, link, timeout) if message is None else message
 
     def receive_stream(self, timeout: float | None = None) -> MessageStream:
         """Wait for the beginning of the next message, and take it bit by bit as it comes.

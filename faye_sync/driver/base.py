@@ -50,6 +50,9 @@ class Receiving(Protocol):
     def receive_data(self, data: bytes) -> None:
         """Take octets as they came, cut anywhere."""
 
+    def take(self, data: bytes) -> list[Received]:
+        """Do what receive_data() and events() do, in one go."""
+
     def receive_eof(self) -> None:
         """Take note that no octet will come any more."""
 

@@ -49,6 +49,11 @@ class HixieReceiving:
         self._events = []
         return events
 
+    def take(self, data: bytes) -> list[Received]:
+        """Take octets, cut anywhere, and hand out what all so far amount to."""
+        self.receive_data(data)
+        return self.events()
+
     def receive_data(self, data: bytes) -> None:
         """Take octets as they came, cut anywhere.
 

@@ -131,19 +131,29 @@ class HybiReceiving:
         self._events = []
         return events
 
+    def take(self, data: bytes) -> list[Received]:
+        """Take octets as they came, cut anywhere, and hand out what all so far amount to."""
+        position = 0
+        if not (
+            self._opcode or self._rest or self._is_over or self._is_streaming or self._packs_all
+        ):
+            # The way of nearly all: messages that came whole, and nothing else.
+            position = take_messages(data, 0, self._mask_bit, self._max_length, self._events)
+        if position < len(data):
+            self._receive(data, position)
+        events, self._events = self._events, []
+        return events
+
     def receive_data(self, data: bytes) -> None:
         """Take octets as they came, cut anywhere.
 
         Never raises for what the peer sent: a failure is an ErrorEvent whose
         error is a ProtocolError, behind every event of the octets before."""
+        self._receive(data, 0)
+
+    def _receive(self, data: bytes, position: int) -> None:
         if self._is_over:
             return
-        position = 0
-        if not (self._opcode or self._rest or self._is_streaming or self._packs_all):
-            # The way of nearly all: messages that came whole, and nothing else.
-            position = take_messages(data, 0, self._mask_bit, self._max_length, self._events)
-            if position == len(data):
-                return
         try:
             self._take(data, position)
         except ProtocolError as error:
