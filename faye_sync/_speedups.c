@@ -90,6 +90,59 @@ apply_mask(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
     return masked;
 }
 
+/* The octets of a bytearray, or NULL and an error. */
+static unsigned char *
+octets_of_array(PyObject *array, Py_ssize_t *size)
+{
+    if (!PyObject_TypeCheck(array, &PyByteArray_Type)) {
+        PyErr_SetString(PyExc_TypeError, "only a bytearray can be changed");
+        return NULL;
+    }
+    *size = PyByteArray_Size(array);
+    return (unsigned char *)PyByteArray_AsString(array);
+}
+
+static PyObject *
+mask_from(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+{
+    Py_ssize_t size, start, offset;
+    const unsigned char *key;
+    unsigned char *octets;
+
+    (void)module;
+    if (!check_count("mask_from", count, 4, 4) || (key = octets_of_key(arguments[2])) == NULL)
+        return NULL;
+    octets = octets_of_array(arguments[0], &size);
+    start = PyLong_AsSsize_t(arguments[1]);
+    offset = PyLong_AsSsize_t(arguments[3]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (start < 0 || start > size) {
+        PyErr_Format(PyExc_ValueError, "start is 0 to %zd, got %zd", size, start);
+        return NULL;
+    }
+    xor_into(octets + start, octets + start, size - start, key, offset & 3);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+extend(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+{
+    Py_ssize_t size, more;
+
+    (void)module;
+    if (!check_count("extend", count, 2, 2) || octets_of_array(arguments[0], &size) == NULL)
+        return NULL;
+    more = PyLong_AsSsize_t(arguments[1]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (more < 0 || more > PY_SSIZE_T_MAX - size)
+        return PyErr_NoMemory();
+    if (PyByteArray_Resize(arguments[0], size + more) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 /* Write a header, and return how many octets it has. */
 static Py_ssize_t
 put_header(unsigned char *target, long first, Py_ssize_t length, unsigned char mask_bit)
@@ -293,6 +346,9 @@ take_messages(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 static PyMethodDef functions[] = {
     {"apply_mask", FAST(apply_mask), METH_FASTCALL,
      "apply_mask(data, key, offset=0) -> bytes\n\nAs driver/masking.py has it."},
+    {"mask_from", FAST(mask_from), METH_FASTCALL,
+     "mask_from(array, start, key, offset)\n\nAs driver/masking.py has it."},
+    {"extend", FAST(extend), METH_FASTCALL, "extend(array, count)\n\nAs driver/masking.py has it."},
     {"join_frame", FAST(join_frame), METH_FASTCALL,
      "join_frame(first, payload, key) -> bytes\n\nAs driver/frames.py has it."},
     {"take_messages", FAST(take_messages), METH_FASTCALL,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from faye_sync.concurrency import THREADS
 from faye_sync.connection import Connection
+from faye_sync.link import Link
 from faye_sync.messages import Data, check_message, offer
 
 
@@ -27,24 +29,27 @@ def broadcast(connections: Iterable[Connection], data: Data) -> int:
         ValueError: data is text with a lone surrogate, likewise.
     """
     frames: dict[str | None, bytes | None] = {}
-    return sum(_send(connection, data, frames) for connection in tuple(connections))
+    count = 0
+    for connection in tuple(connections):
+        link = connection._link
+        if link is not None and link.is_open():
+            count += _send(link, data, frames)
+    return count
 
 
-def _send(connection: Connection, data: Data, frames: dict[str | None, bytes | None]) -> bool:
-    link = connection._link
-    if link is None or not link.is_open():
-        return False
-    check_message(data)
+def _send(link: Link, data: Data, frames: dict[str | None, bytes | None]) -> bool:
     sending = link.driver.sending
-    if not (sending.has_binary or isinstance(data, str)):
-        return False
-    if sending.frame_kind not in frames:
-        frames[sending.frame_kind] = sending.frame(data)
-    took = offer(link, data, frames[sending.frame_kind])
+    kind = sending.frame_kind
+    if kind not in frames:
+        check_message(data)
+        if not (sending.has_binary or isinstance(data, str)):
+            return False
+        frames[kind] = sending.frame(data)
+    took = offer(link, data, frames[kind])
     if not took and link.is_open():
         link.outgoing.drop_backlog()
         link.close(1013, "the connection is too slow", "queue full")
-    if link.world.is_home():
+    if link.world is not THREADS and link.world.is_home():
         # Under gevent a large room would else hold up everybody.
         link.world.breathe()
     return took

@@ -7,7 +7,7 @@ any thread; what is taken, is taken under the writing lock."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from typing import Protocol
 
 from faye_sync.backlog import Backlog, Command
 from faye_sync.driver.base import Sending
@@ -21,15 +21,31 @@ BLOCK = 16384
 URGENT_LIMIT = 1024
 
 
+class Owner(Protocol):
+    """Who is told what became of the octets. Every method returns at once."""
+
+    def stalled(self) -> None:
+        """The kernel took no more; call flush() when there is room again."""
+
+    def drained(self) -> None:
+        """Everything queued is with the kernel."""
+
+    def torn(self) -> None:
+        """A send ran out of time within a frame."""
+
+    def broken(self, error: OSError) -> None:
+        """The kernel says that the connection is gone."""
+
+    def unframed(self, error: ProtocolError) -> None:
+        """A message that had been taken cannot be framed: an extension failed."""
+
+
 class Queues:
     """The newest pong, what is urgent, and the backlog of messages."""
 
-    def __init__(
-        self, sending: Sending, max_queue: int, unframed: Callable[[ProtocolError], None]
-    ) -> None:
-        """Make them empty; unframed is told of an extension that failed."""
+    def __init__(self, sending: Sending, max_queue: int, owner: Owner) -> None:
         self._sending = sending
-        self._unframed = unframed
+        self._owner = owner
         # A flood of pings needs one answer: the newest.
         self.pong: deque[Command] = deque(maxlen=1)
         self.urgent: deque[Command] = deque()
@@ -65,7 +81,7 @@ class Queues:
                 method(*arguments)
             except ProtocolError as error:
                 self.backlog.clear()
-                self._unframed(error)
+                self._owner.unframed(error)
         return self._sending.data_to_send()
 
     def take_all(self, *, may_send: bool) -> bytes:

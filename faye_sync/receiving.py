@@ -23,6 +23,9 @@ from faye_sync.transport.waker import Waker
 # Octets that an event costs beside its data, so that tiny ones cannot fill the memory.
 EVENT_COST = 128
 
+# Octets that a payload must lack for its next ones to be received in their place.
+LARGE = 16384
+
 # Octets that may wait while the owner has paused: enough to see pings and a close.
 PAUSED_MARK = 65536
 
@@ -108,6 +111,8 @@ class Incoming:
                 return self._read_unless_woken(patience)
             if timeout is not None and not self._stream.wait_readable(timeout):
                 return False
+            if self._receiving.missing >= LARGE and self._stream.recv_into and patience != 0:
+                return self._read_in_place(self._stream.recv_into)
             data = self._stream.recv() if patience != 0 else self._stream.recv_now()
             if data is None:
                 return False
@@ -171,6 +176,18 @@ class Incoming:
                 self.message_at = time.monotonic()
             if not self.is_discarding:
                 self.inbox.append(event)
+
+    def _read_in_place(self, recv_into: Callable[[memoryview], int | None]) -> bool:
+        """Wait for octets of a large payload, and have the kernel put them where they belong."""
+        with self._receiving.room() as room:
+            count = recv_into(room)
+        if count:
+            self.turn += 1
+        self._receiving.filled(count or 0)
+        if count == 0:
+            self._receiving.receive_eof()
+        self.sort_events()
+        return count is not None
 
     def _read_for_owner(self) -> None:
         if not self.inbox:

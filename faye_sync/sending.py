@@ -13,34 +13,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Protocol
 
 from faye_sync.backlog import Command, Turn
 from faye_sync.concurrency import THREADS, WAIT, Concurrency, Lock, at_most, attempts
 from faye_sync.deadlines import deadline_after, seconds_left
 from faye_sync.driver.base import Sending
 from faye_sync.errors import ProtocolError
-from faye_sync.queues import Queues
+from faye_sync.queues import Owner, Queues
 from faye_sync.transport.stream import Stream
-
-
-class Owner(Protocol):
-    """Who is told what became of the octets. Every method returns at once."""
-
-    def stalled(self) -> None:
-        """The kernel took no more; call flush() when there is room again."""
-
-    def drained(self) -> None:
-        """Everything queued is with the kernel."""
-
-    def torn(self) -> None:
-        """A send ran out of time within a frame."""
-
-    def broken(self, error: OSError) -> None:
-        """The kernel says that the connection is gone."""
-
-    def unframed(self, error: ProtocolError) -> None:
-        """A message that had been taken cannot be framed: an extension failed."""
 
 
 class Outgoing:
@@ -56,7 +36,7 @@ class Outgoing:
         self.writing_lock: Lock = world.lock()
         self._attempts_to_write = attempts(self.writing_lock)
         self._is_on_threads = world is THREADS
-        self.queues = Queues(sending, max_queue, owner.unframed)
+        self.queues = Queues(sending, max_queue, owner)
         self._lines = self.queues.lines
         # Whose turn it is; None when everybody may send messages. Guarded by the writing lock.
         self._turn: Turn | None = None if sending.is_ready else Turn(world.event(), None)
@@ -86,6 +66,13 @@ class Outgoing:
         queues = self.queues
         is_free = self._turn is None or queues.has_closed
         return bool(self._tail or queues.urgent or queues.pong or (queues.backlog and is_free))
+
+    @property
+    def _is_clear(self) -> bool:
+        """True when a message may leave and nothing is in its way."""
+        if self._tail or self._turn is not None or self._is_cut or self.queues.has_closed:
+            return False
+        return not any(self._lines)
 
     def new_turn(self) -> Turn:
         """Make a turn of the calling thread's, for send()."""
@@ -151,11 +138,12 @@ class Outgoing:
         try:
             for held in self._attempts_to_write:
                 break
-            is_free = self._turn is None and not (self._is_cut or self.queues.has_closed)
-            if not (held and is_free) or self._tail or any(self._lines):
+            octets = self._sending.whole(data) if held and self._is_clear else None
+            if octets is None:
                 return None
-            octets = self._sending.whole(data)
-            return None if octets is None else self._write(octets, 0, None, timeout)
+            if isinstance(octets, tuple):
+                return self._write(octets[1], 0, None, timeout, octets[0])
+            return self._write(octets, 0, None, timeout)
         finally:
             if held:
                 self.writing_lock.release()
@@ -199,6 +187,23 @@ class Outgoing:
             return False
         self.flush()
         return True
+
+    def send_frame_nowait(self, frame: bytes) -> bool:
+        """Write the frame of one message where nothing else waits; else like send_nowait()."""
+        held = False
+        try:
+            for held in self._attempts_to_write:
+                break
+            if held and self._is_clear:
+                self._tail = frame
+                self._flush_locked()
+                return True
+        finally:
+            if held:
+                self.writing_lock.release()
+            if self._was_stalled or self._tail or any(self._lines):
+                self.flush()
+        return self.send_nowait((self._sending.framed, (frame,)), len(frame))
 
     def ping(self, data: bytes) -> None:
         """Queue a ping before all messages, and write what goes."""
@@ -286,13 +291,17 @@ class Outgoing:
         return self._write(octets, len(earlier), deadline, timeout)
 
     def _write(
-        self, octets: bytes, earlier: int, deadline: float | None, timeout: float | None
+        self,
+        octets: bytes,
+        earlier: int,
+        deadline: float | None,
+        timeout: float | None,
+        head: bytes = b"",
     ) -> bool:
         """Write what send() was given, behind so many octets that were queued earlier."""
-        self._tail = octets
         self._backlogged = 0
         try:
-            self._give(octets)
+            self._give(octets, head)
             if not self._tail:
                 return True
             self._write_rest(deadline or deadline_after(timeout))
@@ -300,19 +309,27 @@ class Outgoing:
             self._give_up(error)
             return False
         if self._tail:
-            self._take_back(octets, len(octets) - len(self._tail), earlier)
+            self._take_back(octets, len(head) + len(octets) - len(self._tail), earlier)
             raise TimeoutError(_late(timeout, "the peer took no octets"))
         return True
 
-    def _give(self, octets: bytes | memoryview) -> None:
-        """Give the kernel what it takes of the tail; the tail is the rest, whatever is raised."""
+    def _give(self, octets: bytes | memoryview, head: bytes = b"") -> None:
+        """Give the kernel what it takes; the tail is the rest, whatever is raised.
+
+        Args:
+            octets: What is to be sent.
+            head: Goes before that, which is bytes then.
+        """
         counts: list[int] = []
         try:
-            count = self._stream.send_now(octets, counts)
-            self._tail = memoryview(octets)[count:] if count < len(octets) else b""
+            if head:
+                count = self._stream.send_both_now(head, bytes(octets), counts) - len(head)
+            else:
+                count = self._stream.send_now(octets, counts)
+            self._tail = b"" if count == len(octets) else _rest(octets, head, count)
         except BaseException:
             # Octets that went and are given again tear the stream as much as those that are lost.
-            self._tail = memoryview(octets)[sum(counts) :]
+            self._tail = _rest(octets, head, sum(counts) - len(head))
             raise
 
     def _write_rest(self, deadline: float | None) -> None:
@@ -371,6 +388,11 @@ class Outgoing:
         self._was_stalled = False
         self.queues.end()
         self._owner.broken(error)
+
+
+def _rest(octets: bytes | memoryview, head: bytes, count: int) -> bytes | memoryview:
+    """What is left when so many octets went, of the head if it is negative."""
+    return head[count:] + octets if count < 0 else memoryview(octets)[count:]
 
 
 def _late(timeout: float | None, why: str) -> str:

@@ -47,6 +47,17 @@ Received = Waiting | Reply
 class Receiving(Protocol):
     """Octets of the peer in, events out. One thread at a time."""
 
+    # Octets that a payload still lacks; they may be received in their place, by room().
+    missing: int
+
+    def room(self) -> memoryview:
+        """Make room for some of the octets that are missing; for no other use.
+
+        Release it before filled() is called, which has to be the next call."""
+
+    def filled(self, count: int) -> None:
+        """Take so many octets that were received into room(), none at all included."""
+
     def receive_data(self, data: bytes) -> None:
         """Take octets as they came, cut anywhere."""
 
@@ -141,8 +152,12 @@ class Sending(Protocol):
 
         Reads no state, so any thread may call it."""
 
-    def whole(self, data: object) -> bytes | None:
-        """Frame a message that leaves now; None where it has to be queued, or is none."""
+    def whole(self, data: object) -> bytes | tuple[bytes, bytes] | None:
+        """Frame a message that leaves now, a large one in two pieces.
+
+        Returns:
+            None where it has to be queued, or is none.
+        """
 
     def data_to_send(self) -> bytes:
         """Hand out, once, the octets of all commands so far, in order."""

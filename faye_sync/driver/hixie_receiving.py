@@ -20,6 +20,8 @@ class HixieReceiving:
 
     After a close frame or a failure every further octet is ignored."""
 
+    missing = 0
+
     def __init__(self, *, max_length: int, challenge: bytes | None = None) -> None:
         """Make the half of one draft.
 
@@ -48,6 +50,13 @@ class HixieReceiving:
         events = self._events
         self._events = []
         return events
+
+    def room(self) -> memoryview:
+        """Make room for nothing: this version announces no lengths."""
+        return memoryview(b"")
+
+    def filled(self, count: int) -> None:
+        """Take nothing."""
 
     def take(self, data: bytes) -> list[Received]:
         """Take octets, cut anywhere, and hand out what all so far amount to."""

@@ -11,22 +11,21 @@ from __future__ import annotations
 
 from faye_sync.driver.base import Piece, Received
 from faye_sync.driver.extension import Message
+from faye_sync.driver.first_octet import BEGINNINGS, CONTINUED, CONTROLS, head_of, illegal
 from faye_sync.driver.frames import (
-    BINARY,
     CLOSE,
     CONTINUATION,
     CONTROL_BIT,
     FINAL_BIT,
     MASK_BIT,
     MAX_CONTROL,
-    OPCODE_NAMES,
     PING,
     RESERVED_BITS,
     TEXT,
     decode_close,
     decode_length,
 )
-from faye_sync.driver.masking import KEY_SIZE, apply_mask
+from faye_sync.driver.masking import KEY_SIZE, apply_mask, extend, mask_from
 from faye_sync.driver.unpacking import packed_limit
 from faye_sync.driver.utf8 import Utf8Check, decode_text
 from faye_sync.driver.whole_messages import take_messages
@@ -39,10 +38,8 @@ from faye_sync.events import (
     PongEvent,
 )
 
-# Which first octets are legal: between messages, and within a fragmented one (section 5.4).
-_CONTROLS = frozenset((0x88, 0x89, 0x8A))
-_BEGINNINGS = frozenset((0x01, 0x02, 0x81, 0x82))
-_CONTINUED = _CONTROLS | {0x00, 0x80}
+# Octets that a payload gets room for before any of them came.
+ROOM = 65536
 
 
 class HybiReceiving:
@@ -54,6 +51,7 @@ class HybiReceiving:
         "_allowed_rsv",
         "_beginnings",
         "_events",
+        "_filled",
         "_head",
         "_held",
         "_is_final",
@@ -63,7 +61,6 @@ class HybiReceiving:
         "_mask_bit",
         "_max_length",
         "_message",
-        "_missing",
         "_offset",
         "_opcode",
         "_packed_limit",
@@ -71,6 +68,7 @@ class HybiReceiving:
         "_packs_all",
         "_rest",
         "_utf8",
+        "missing",
     )
 
     def __init__(self, *, require_masking: bool, max_length: int) -> None:
@@ -86,7 +84,7 @@ class HybiReceiving:
         self._packed_limit = packed_limit(max_length)
         self._allowed_rsv = 0
         self._packs_all = False
-        self._beginnings = _CONTROLS | _BEGINNINGS
+        self._beginnings = CONTROLS | BEGINNINGS
         self._events: list[Received] = []
         self._is_over = False
         # Where the next message that does not come whole is a stream, or the one under way is.
@@ -101,11 +99,13 @@ class HybiReceiving:
         self._head = Message(CONTINUATION, b"")
         self._message = bytearray()
         self._utf8 = Utf8Check()
-        # Its frame whose payload has not all come, if _missing is above 0.
-        self._missing = 0
+        # Its frame whose payload has not all come, if missing is above 0.
+        self.missing = 0
         self._offset = 0
         self._key = b""
         self._is_final = False
+        # Where the octets begin that are being received in their place.
+        self._filled = 0
 
     def extend(self, allowed_rsv: int, *, packs_all: bool) -> None:
         """Take note of the extensions agreed on, before the first octet.
@@ -114,9 +114,9 @@ class HybiReceiving:
         bear one are handed out packed; where packs_all is set, all messages are."""
         self._allowed_rsv = allowed_rsv
         self._packs_all = packs_all
-        self._beginnings = _CONTROLS | {
+        self._beginnings = CONTROLS | {
             first | bits << 4
-            for first in _BEGINNINGS
+            for first in BEGINNINGS
             for bits in range(8)
             if not bits & ~allowed_rsv
         }
@@ -144,6 +144,25 @@ class HybiReceiving:
         events, self._events = self._events, []
         return events
 
+    def room(self) -> memoryview:
+        """Make room for some of the octets that are missing, in their place.
+
+        As much as has come already, but not less than ROOM: what a peer only
+        announces takes no memory."""
+        start = len(self._message)
+        extend(self._message, min(self.missing, max(ROOM, start)))
+        self._filled = start
+        return memoryview(self._message)[start:]
+
+    def filled(self, count: int) -> None:
+        """Take so many octets that were received into room()."""
+        start, self._filled = self._filled, 0
+        del self._message[start + count :]
+        try:
+            self._take_from(start)
+        except ProtocolError as error:
+            self._fail(error)
+
     def receive_data(self, data: bytes) -> None:
         """Take octets as they came, cut anywhere.
 
@@ -157,10 +176,7 @@ class HybiReceiving:
         try:
             self._take(data, position)
         except ProtocolError as error:
-            # A traceback holds the frames of the parser, and with them the octets, while a user
-            # may keep the error for as long as he likes.
-            error.__traceback__ = error.__context__ = None
-            self._end(ErrorEvent(str(error), error))
+            self._fail(error)
 
     def begin_stream(self) -> None:
         """Hand out as Pieces the message that is under way, or the next, whatever its size.
@@ -198,6 +214,12 @@ class HybiReceiving:
         if not self._is_over:
             self._end(CloseEvent(1006, "", False, "eof"))
 
+    def _fail(self, error: ProtocolError) -> None:
+        # A traceback holds the frames of the parser, and with them the octets, while a user may
+        # keep the error for as long as he likes.
+        error.__traceback__ = error.__context__ = None
+        self._end(ErrorEvent(str(error), error))
+
     def _end(self, event: CloseEvent | ErrorEvent) -> None:
         self._events.append(event)
         self._is_over = True
@@ -206,7 +228,7 @@ class HybiReceiving:
             self._message = bytearray()
 
     def _take(self, data: bytes, position: int) -> None:
-        if self._missing:
+        if self.missing:
             position = self._take_payload(data, 0)
         elif self._rest:
             data = self._rest + data
@@ -223,8 +245,9 @@ class HybiReceiving:
     def _take_frame(self, data: bytes, position: int) -> int:
         """Take a frame of any kind, or what there is of it; returns where the next begins."""
         first = data[position]
-        if first not in (_CONTINUED if self._opcode else self._beginnings):
-            raise self._illegal(first)
+        if first not in (CONTINUED if self._opcode else self._beginnings):
+            is_continued = bool(self._opcode)
+            raise illegal(first, is_continued=is_continued, allowed_rsv=self._allowed_rsv)
         header = self._read_header(data, position)
         if header is None:
             return self._wait(data, position)
@@ -296,30 +319,36 @@ class HybiReceiving:
                 self._deliver(first, self._unmask(data, start, stop))
                 return stop
             self._opcode = first & 0x0F
-            self._head = _head_of(first)
+            self._head = head_of(first)
         self._is_final = is_final
-        self._missing = length
+        self.missing = length
         self._offset = 0
         self._key = data[start - KEY_SIZE : start] if self._mask_bit else b""
         return self._take_payload(data, start)
 
     def _take_payload(self, data: bytes, position: int) -> int:
-        piece = data[position : position + self._missing]
+        start = len(self._message)
+        self._message += memoryview(data)[position : position + self.missing]
+        size = len(self._message) - start
+        self._take_from(start)
+        return position + size
+
+    def _take_from(self, start: int) -> None:
+        """Take the message's octets from start on, which have just come."""
+        message = self._message
+        size = len(message) - start
         if self._key:
-            piece = apply_mask(piece, self._key, self._offset)
-        size = len(piece)
-        self._missing -= size
+            mask_from(message, start, self._key, self._offset)
+        self.missing -= size
         self._offset += size
-        is_complete = self._is_final and not self._missing
+        is_complete = self._is_final and not self.missing
         if self._opcode == TEXT and not self._packs:
-            self._utf8.feed(piece, is_final=is_complete)
+            self._utf8.feed(bytes(memoryview(message)[start:]), is_final=is_complete)
         if self._is_streaming:
-            self._add_piece(piece, is_final=is_complete)
-        else:
-            self._message += piece
+            self._message = bytearray()
+            self._add_piece(bytes(message), is_final=is_complete)
         if is_complete:
             self._finish_message()
-        return position + size
 
     def _add_piece(self, data: bytes, *, is_final: bool) -> None:
         if data or is_final:
@@ -339,35 +368,8 @@ class HybiReceiving:
 
     def _deliver(self, first: int, payload: bytes | bytearray) -> None:
         if self._packs:
-            self._events.append(_head_of(first, bytes(payload)))
+            self._events.append(head_of(first, bytes(payload)))
         elif first & TEXT:
             self._events.append(decode_text(payload))
         else:
             self._events.append(bytes(payload))
-
-    def _illegal(self, first: int) -> ProtocolError:
-        """Find out why this octet may not begin a frame here."""
-        opcode = first & 0x0F
-        is_beginning = opcode in (TEXT, BINARY) and not self._opcode
-        reserved = first & RESERVED_BITS & ~(self._allowed_rsv << 4 if is_beginning else 0)
-        name = OPCODE_NAMES.get(opcode)
-        if reserved:
-            return ProtocolError(f"reserved bits 0x{reserved:02x} may not be set on this frame")
-        if name is None:
-            return ProtocolError(f"opcode {opcode} is unknown; 0, 1, 2, 8, 9 and 10 are allowed")
-        if opcode & CONTROL_BIT:
-            return ProtocolError(f"{name} frame is not final; control frames must be")
-        if opcode == CONTINUATION:
-            return ProtocolError("continuation frame has no message to continue")
-        return ProtocolError(f"{name} frame came where a continuation was due")
-
-
-def _head_of(first: int, data: bytes = b"") -> Message:
-    """Note what a message's first octet says."""
-    return Message(
-        first & 0x0F,
-        data,
-        rsv1=bool(first & 0x40),
-        rsv2=bool(first & 0x20),
-        rsv3=bool(first & 0x10),
-    )

@@ -19,11 +19,15 @@ from faye_sync.driver.frames import (
     TEXT,
     encode_close,
     encode_frame,
+    encode_header,
     encode_text,
     join_frame,
 )
 from faye_sync.driver.masking import MaskPool
 from faye_sync.driver.pipeline import Pipeline
+
+# Octets of a payload that are not copied any more.
+LARGE = 32768
 
 _WHOLE_TEXT = FINAL_BIT | TEXT
 _WHOLE_BINARY = FINAL_BIT | BINARY
@@ -188,11 +192,12 @@ class HybiSending:
             return encode_frame(TEXT, encode_text(data))
         return encode_frame(BINARY, _octets(data))
 
-    def whole(self, data: object) -> bytes | None:
+    def whole(self, data: object) -> bytes | tuple[bytes, bytes] | None:
         """Frame a message that leaves now, before anything else is framed.
 
         Returns:
-            The frame; None where extensions want to see the message, or it is
+            The frame; header and payload of a large one, which are better not
+            joined for that costs more than a second piece; None where extensions want to see the message, or it is
             of no common type, so that it has to be queued.
 
         Raises:
@@ -206,7 +211,11 @@ class HybiSending:
             first, payload = _WHOLE_BINARY, data
         else:
             return None
-        return join_frame(first, payload, None if self._pool is None else self._pool.take())
+        if self._pool is not None:
+            return join_frame(first, payload, self._pool.take())
+        if len(payload) >= LARGE:
+            return encode_header(first, len(payload), 0), payload
+        return join_frame(first, payload, None)
 
     def data_to_send(self) -> bytes:
         """Hand out, once, the octets of all commands so far, in order."""

@@ -57,7 +57,36 @@ def apply_mask_in_python(data: bytes | bytearray, key: bytes, offset: int = 0) -
     return _translate(data, key)
 
 
+def mask_from_in_python(array: bytearray, start: int, key: bytes, offset: int) -> None:
+    """Mask, or unmask, an array in its place from one octet on. RFC 6455 5.3.
+
+    Args:
+        array: Nobody else may use it meanwhile.
+        start: Where to begin.
+        key: The 4 octets that the frame names.
+        offset: How many octets of that frame's payload came before these.
+
+    Raises:
+        ValueError: start is beyond the end.
+    """
+    if not 0 <= start <= len(array):
+        raise ValueError(f"start is 0 to {len(array)}, got {start}")
+    array[start:] = apply_mask_in_python(array[start:], key, offset)
+
+
+def extend_in_python(array: bytearray, count: int) -> None:
+    """Make an array longer by octets of any value, which are about to be received.
+
+    Args:
+        array: Nobody else may use it meanwhile.
+        count: How many octets longer.
+    """
+    array.extend(bytes(count))
+
+
 apply_mask = apply_mask_in_python if speedups is None else speedups.apply_mask
+mask_from = mask_from_in_python if speedups is None else speedups.mask_from
+extend = extend_in_python if speedups is None else speedups.extend
 
 
 class MaskPool:

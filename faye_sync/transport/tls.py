@@ -32,6 +32,8 @@ class RecordStream(SocketStream):
 
     A record is read as a whole, so whoever waits for one deciphers while it waits."""
 
+    recv_into = None
+
     def __init__(self, sock: PlainSocket, world: Concurrency) -> None:
         super().__init__(sock, world)
         PlainSocket.setblocking(sock, False)
@@ -69,6 +71,13 @@ class RecordStream(SocketStream):
         if self._held is None:
             self._held = self._read()
         return self._held is not None or super().wait_any(other, timeout)
+
+    def send_now(self, data: bytes | memoryview, counts: list[int] | None = None) -> int:
+        """Give the kernel what it takes, record by record; returns how many octets that was."""
+        raise NotImplementedError
+
+    def send_both_now(self, head: bytes, data: bytes, counts: list[int]) -> int:
+        return self.send_now(head + data, counts)
 
     def _read(self) -> bytes | None:
         """Take what is there, about a chunk: None if nothing, empty at the end."""

@@ -44,6 +44,8 @@ def one_round(chance: random.Random, fast) -> None:
     buffer = bytearray(chance.choice(LENGTHS))
     start = chance.randrange(len(buffer) + 1)
     fast.apply_mask(memoryview(buffer)[start:], b"abcd", chance.randrange(-9, 9))
+    fast.mask_from(buffer, start, b"abcd", chance.randrange(-9, 9))
+    fast.extend(buffer, chance.choice(LENGTHS))
 
 
 def main(path: str) -> None:

@@ -14,7 +14,11 @@ from hypothesis import example, given, settings, strategies as st
 
 from faye_sync.driver import accelerator
 from faye_sync.driver.frames import MASK_BIT, join_frame_in_python
-from faye_sync.driver.masking import apply_mask_in_python
+from faye_sync.driver.masking import (
+    apply_mask_in_python,
+    extend_in_python,
+    mask_from_in_python,
+)
 from faye_sync.driver.whole_messages import take_messages_in_python
 
 if os.environ.get("CI"):
@@ -50,6 +54,31 @@ def test_masks_are_the_same(data, key, offset):
     expected = apply_mask_in_python(data, key, offset)
     assert fast.apply_mask(data, key, offset) == expected
     assert fast.apply_mask(bytearray(data), key, offset) == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=PAYLOADS, key=KEYS, offset=st.integers(0, 9), start=st.integers(0, 400))
+def test_masks_in_their_place_are_the_same(data, key, offset, start):
+    found, expected = bytearray(data), bytearray(data)
+    start = min(start, len(data))
+    mask_from_in_python(expected, start, key, offset)
+    fast.mask_from(found, start, key, offset)
+    assert found == expected
+
+
+@pytest.mark.parametrize("count", [0, 1, 65536])
+def test_an_array_grows_by_as_much(count):
+    found, expected = bytearray(b"abc"), bytearray(b"abc")
+    fast.extend(found, count)
+    extend_in_python(expected, count)
+    assert len(found) == len(expected) == 3 + count
+    assert found[:3] == b"abc"
+
+
+def test_an_array_that_is_looked_at_does_not_grow():
+    array = bytearray(b"abc")
+    with memoryview(array), pytest.raises(BufferError):
+        fast.extend(array, 1)
 
 
 @settings(max_examples=300, deadline=None)
@@ -114,6 +143,13 @@ def assert_same_messages(octets: bytes, start: int, is_masked: bool, limit: int)
         ("apply_mask", ("x", b"abcd"), TypeError),
         ("apply_mask", (b"x", b"abc"), ValueError),
         ("apply_mask", (b"x", b"abcd", "1"), TypeError),
+        ("mask_from", (b"x", 0, b"abcd", 0), TypeError),
+        ("mask_from", (bytearray(1), 2, b"abcd", 0), ValueError),
+        ("mask_from", (bytearray(1), -1, b"abcd", 0), ValueError),
+        ("mask_from", (bytearray(1), 0, b"abc", 0), ValueError),
+        ("extend", (b"x", 1), TypeError),
+        ("extend", (bytearray(1), -1), MemoryError),
+        ("extend", (bytearray(1), "1"), TypeError),
         ("join_frame", (1, b"x"), TypeError),
         ("join_frame", (1, "x", None), TypeError),
         ("join_frame", (1, b"x", b"abc"), ValueError),

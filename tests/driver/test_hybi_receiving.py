@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from faye_sync.driver.extension import Message
-from faye_sync.driver.hybi_receiving import HybiReceiving
+from faye_sync.driver.frames import join_frame
+from faye_sync.driver.hybi_receiving import ROOM, HybiReceiving
 from faye_sync.errors import MessageTooBig, ProtocolError
 from faye_sync.events import (
     CloseEvent,
@@ -609,6 +610,61 @@ def test_good_frames_give_their_events_at_any_cut(conversation, places):
 @given(conversation=conversations(LARGE, 2), places=st.lists(st.integers(0, 140_000), max_size=8))
 def test_good_large_frames_give_their_events_at_any_cut(conversation, places):
     assert_told_at_any_cut(conversation, places)
+
+
+def told_in_place(half: HybiReceiving, octets: bytes, counts: list[int]) -> list[object]:
+    """What half tells of octets that come so many at once, in their place where they may."""
+    events: list[object] = []
+    position = turn = 0
+    while position < len(octets):
+        count = counts[turn % len(counts)]
+        turn += 1
+        if half.missing:
+            with half.room() as room:
+                count = min(count, len(room), len(octets) - position)
+                room[:count] = octets[position : position + count]
+            half.filled(count)
+        else:
+            half.receive_data(octets[position : position + count])
+        position += count
+        events += map(comparable, half.events())
+    return events
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    octets=st.lists(
+        st.tuples(
+            st.sampled_from((0x01, 0x80, 0x81, 0x82, 0x89)),
+            st.one_of(st.binary(max_size=300), st.just("grün".encode() * 40)),
+        ),
+        max_size=5,
+    ).map(lambda frames: b"".join(join_frame(*frame, b"mask") for frame in frames)),
+    counts=st.lists(st.integers(1, 120), min_size=1, max_size=9),
+)
+def test_octets_received_in_their_place_tell_the_same(octets, counts):
+    half = server(allowed_rsv=0)
+    expected = told(server(), [octets])
+    assert told_in_place(half, octets, counts) == expected
+
+
+def test_nothing_received_into_the_room_changes_nothing():
+    half = server()
+    octets = join_frame(0x82, b"x" * 1000, b"mask")
+    half.receive_data(octets[:500])
+    half.room().release()
+    half.filled(0)
+    half.receive_data(octets[500:])
+    assert half.events() == [b"x" * 1000]
+
+
+def test_a_length_that_is_only_announced_takes_no_memory():
+    half = server()
+    half.receive_data(bytes.fromhex("82 ff 0000000003ffffff") + b"mask")
+    with half.room() as room:
+        assert len(room) == ROOM
+    half.filled(0)
+    assert half.events() == []
 
 
 # Headers that say something, good or bad, with few octets, so that random input gets far.
