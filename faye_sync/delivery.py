@@ -7,7 +7,6 @@ held while a listener runs."""
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -293,7 +292,7 @@ class Delivery(EventTarget):
         """Stop keeping messages that no listener comes for."""
         kept = sum(len(e.data) + EVENT_COST for e in self._kept if isinstance(e, MessageEvent))
         if kept > KEPT_LIMIT:
-            self._kept = deque(e for e in self._kept if not isinstance(e, MessageEvent))
+            self._kept = [e for e in self._kept if not isinstance(e, MessageEvent)]
             self._keeps_messages = False
             link.discard()
             logger.warning(

@@ -78,7 +78,7 @@ class EventTarget:
         self._attributes: dict[str, Listener] = {}
         self._added: dict[str, tuple[Listener, ...]] = {}
         self._listeners: dict[str, tuple[Listener, ...]] = {}
-        self._kept: deque[Event] = deque()
+        self._kept: list[Event] = []
         self._kept_failures = 0
 
     @overload
@@ -200,8 +200,10 @@ class EventTarget:
         """Hand out kept events that have a listener now; on the reading thread.
 
         A listener may add another, so that this is called inside itself."""
+        if not self._kept:
+            return
         with self._listeners_lock:
-            waiting, self._kept = self._kept, deque()
+            waiting, self._kept = deque(self._kept), []
         unheard: set[str] = set()
         try:
             while waiting:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -54,7 +53,7 @@ class Liveness:
         self._awaited_lock = leaf_lock()
         self._awaited: dict[bytes, tuple[float, Callable[[], object] | None]] = {}
         # Pings of the keepalive without an octet since: how many receipts there were, and when.
-        self._unanswered: deque[tuple[int, float]] = deque()
+        self._unanswered: list[tuple[int, float]] = []
         self._was_full = False
         self.latency: float | None = None
 
@@ -137,7 +136,7 @@ class Liveness:
         """Until the oldest unanswered ping is overdue; for ever when there is none."""
         unanswered = self._unanswered
         while unanswered and unanswered[0][0] != self._owner.incoming.turn:
-            unanswered.popleft()
+            del unanswered[0]
         return unanswered[0][1] + timeout - time.monotonic() if unanswered else math.inf
 
     def _forgive_where_we_did_not_read(self) -> None:

@@ -195,7 +195,7 @@ class Berth:
         """
         self._serve = serve
         # Holds one entry while parked: whoever takes that has the connection served.
-        self._parked: deque[None] = deque()
+        self._parked: list[None] = []
 
     @property
     def patience(self) -> float:

@@ -6,7 +6,6 @@ any thread; what is taken, is taken under the writing lock."""
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Protocol
 
 from faye_sync.backlog import Backlog, Command
@@ -46,17 +45,22 @@ class Queues:
     def __init__(self, sending: Sending, max_queue: int, owner: Owner) -> None:
         self._sending = sending
         self._owner = owner
-        # A flood of pings needs one answer: the newest.
-        self.pong: deque[Command] = deque(maxlen=1)
-        self.urgent: deque[Command] = deque()
+        # Lists, because there is seldom more than one, and a deque that is empty takes 760 octets.
+        self.pongs: list[Command] = []
+        self.urgent: list[Command] = []
         self.backlog = Backlog(max_queue)
         # All of them, for those who ask often whether there is anything.
-        self.lines = (self.pong, self.urgent, self.backlog.entries)
+        self.lines = (self.pongs, self.urgent, self.backlog.entries)
         # Set as the close frame is framed: nothing follows it.
         self.has_closed = False
 
     def __bool__(self) -> bool:
         return any(self.lines)
+
+    def pong(self, data: bytes) -> None:
+        """Queue a pong before all else."""
+        # A flood of pings needs one answer: the newest.
+        self.pongs[:] = ((self._sending.pong, (data,)),)
 
     def ping(self, data: bytes) -> None:
         """Queue a ping before all messages."""
@@ -95,13 +99,13 @@ class Queues:
         """Nothing is framed any more."""
         self.has_closed = True
         self.urgent.clear()
-        self.pong.clear()
+        self.pongs.clear()
         self.backlog.clear()
 
     def _frame_urgent(self) -> None:
-        for queue in (self.pong, self.urgent):
+        for queue in (self.pongs, self.urgent):
             while queue and not self.has_closed:
-                method, arguments = queue.popleft()
+                method, arguments = queue.pop(0)
                 method(*arguments)
         if self.has_closed:
             # What was queued since is forgotten too.

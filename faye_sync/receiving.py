@@ -59,7 +59,6 @@ class Incoming:
         self._unread_octets = 0
         self._waker: Waker | None = None
         self.reading_lock: Lock = world.lock()
-        self._attempts_to_read = attempts(self.reading_lock)
         self.inbox: deque[Waiting] = deque()
         # Counts receipts; the only thing the hot path does for housekeeping.
         self.turn = 0
@@ -123,7 +122,7 @@ class Incoming:
         """Read what is there for an absent owner; False when the owner is reading."""
         held = False
         try:
-            for held in self._attempts_to_read:
+            for held in attempts(self.reading_lock):
                 break
             if held:
                 self._read_for_owner()

@@ -65,7 +65,7 @@ class Outgoing:
         """True when something is left that may leave now."""
         queues = self.queues
         is_free = self._turn is None or queues.has_closed
-        return bool(self._tail or queues.urgent or queues.pong or (queues.backlog and is_free))
+        return bool(self._tail or queues.urgent or queues.pongs or (queues.backlog and is_free))
 
     @property
     def _is_clear(self) -> bool:
@@ -212,7 +212,7 @@ class Outgoing:
 
     def pong(self, data: bytes) -> None:
         """Queue a pong, instead of one that has not left yet, and write what goes."""
-        self.queues.pong.append((self._sending.pong, (data,)))
+        self.queues.pong(data)
         self.flush()
 
     def close(self, code: int | None, reason: str, *, after_backlog: bool) -> None:

@@ -5,7 +5,6 @@ waits in the inbox for the owner."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -34,7 +33,7 @@ class Sorting:
     def __init__(self, owner: Owner, listens: Callable[[str], bool]) -> None:
         self._owner = owner
         self._listens = listens
-        self._callbacks: deque[tuple[PongEvent, Callable[[], object]]] = deque()
+        self._callbacks: list[tuple[PongEvent, Callable[[], object]]] = []
 
     def sort(self, event: Received) -> None:
         """Act on what came, and have it wait for the owner where he wants it."""
@@ -57,7 +56,7 @@ class Sorting:
     def callback_of(self, event: PongEvent) -> Callable[[], object] | None:
         """Take the callback of the ping that event answers; for the owner."""
         if self._callbacks and self._callbacks[0][0] is event:
-            return self._callbacks.popleft()[1]
+            return self._callbacks.pop(0)[1]
         return None
 
     def _answer(self, ping: PingEvent) -> None:
