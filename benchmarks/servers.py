@@ -3,8 +3,9 @@
     python benchmarks/servers.py NAME
 
 Prints its port, and serves until it is ended: at /echo each message goes back,
-at /broadcast to all who are connected there. "raw" and "raw whole" are the
-limit: loops over the bare socket that send back what came, frames and all."""
+at /broadcast to all who are connected there, at /sink it is dropped, and a text
+is answered. "raw" and "raw whole" are the limit: loops over the bare socket that
+send back what came, frames and all; "raw each" sends a frame for each that came."""
 
 # ruff: noqa: D103, INP001, PLC0415, T201
 
@@ -70,6 +71,14 @@ def echo_whole_messages(sock: socket.socket) -> None:
         sock.sendall(buffer)
 
 
+def send_each(sock: socket.socket) -> None:
+    """Send as often as a server that answers message by message; for frames of 32 octets alone."""
+    frame = b"\x82 " + bytes(ord("a") + i % 23 for i in range(32))
+    while octets := sock.recv(65536):
+        for _ in range(octets.count(octets[:6])):
+            sock.sendall(frame)
+
+
 def raw(loop: Callable[[socket.socket], None]) -> None:
     def talk(sock: socket.socket) -> None:
         with sock:
@@ -97,8 +106,13 @@ def application(environ: Environ, start_response: Callable[..., Any]) -> Iterabl
         for message in ws:
             broadcast(listeners, message)
 
+    def sink(ws: WebSocket) -> None:
+        for message in ws:
+            if isinstance(message, str):
+                ws.send(message)
+
     ws = WebSocket(environ, max_length=MOST)
-    talk = spread if environ["PATH_INFO"] == "/broadcast" else echo
+    talk = {"/broadcast": spread, "/sink": sink}.get(environ["PATH_INFO"], echo)
     return ws.start(talk)(environ, start_response)
 
 
@@ -199,9 +213,47 @@ def aiohttp() -> None:
     web.run_app(app, sock=listen(), print=None)
 
 
+def picows() -> None:
+    import asyncio
+
+    from picows import (
+        WSFrame,
+        WSListener,
+        WSMsgType,
+        WSTransport,
+        WSUpgradeRequest,
+        ws_create_server,
+    )
+
+    class Echo(WSListener):
+        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+            if frame.msg_type == WSMsgType.CLOSE:
+                transport.disconnect()
+                return
+            for each in tuple(listeners) or (transport,):
+                each.send(frame.msg_type, frame.get_payload_as_memoryview())
+
+        def on_ws_disconnected(self, transport: WSTransport) -> None:
+            listeners.discard(transport)
+
+    class Spread(Echo):
+        def on_ws_connected(self, transport: WSTransport) -> None:
+            listeners.add(transport)
+
+    def listener_of(request: WSUpgradeRequest) -> WSListener:
+        return Spread() if request.path == b"/broadcast" else Echo()
+
+    async def run() -> None:
+        server = await ws_create_server(listener_of, sock=listen(), max_frame_size=MOST)
+        await server.serve_forever()
+
+    asyncio.run(run())
+
+
 SERVERS: dict[str, Callable[[], None]] = {
     "raw": lambda: raw(echo_what_comes),
     "raw whole": lambda: raw(echo_whole_messages),
+    "raw each": lambda: raw(send_each),
     "faye_sync": ours_on_werkzeug,
     "faye_sync pure": ours_on_werkzeug,
     "faye_sync gevent": ours_on_gevent,
@@ -209,6 +261,7 @@ SERVERS: dict[str, Callable[[], None]] = {
     "websockets": websockets_sync,
     "gevent-websocket": gevent_websocket,
     "aiohttp": aiohttp,
+    "picows": picows,
 }
 
 if __name__ == "__main__":

@@ -64,14 +64,16 @@ class Workload:
     without: tuple[str, ...] = ()
 
 
-LARGE = {"limit": "raw whole", "without": ("raw", "gevent-websocket")}
-SHARED = ("raw", "raw whole")
+LARGE = {"limit": "raw whole", "without": ("raw", "raw each", "gevent-websocket")}
+SHARED = ("raw", "raw whole", "raw each")
+SMALL = ("raw whole", "raw each")
 WORKLOADS = (
-    Workload("32 B, one connection", ("1", "1", "32", "binary"), without=("raw whole",)),
-    Workload("32 B, 64 at once", ("1", "64", "32", "binary"), without=("raw whole",)),
+    Workload("32 B, one connection", ("1", "1", "32", "binary"), without=SMALL),
     Workload(
-        "128 B text, 64 connections", ("64", "1", "128", "text"), cpus=2, without=("raw whole",)
+        "32 B, 64 at once", ("1", "64", "32", "binary"), limit="raw each", without=("raw whole",)
     ),
+    Workload("128 B text, 64 connections", ("64", "1", "128", "text"), cpus=2, without=SMALL),
+    Workload("128 B text, 2,000 connections", ("2000", "1", "128", "text"), without=SMALL),
     Workload("64 KiB", ("1", "1", "65536", "binary"), **LARGE),
     Workload("1 MiB", ("1", "1", "1048576", "binary"), **LARGE),
     Workload("16 MiB", ("1", "1", "16777216", "binary"), **LARGE),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from faye_sync.concurrency import THREADS
 from faye_sync.connection import Connection
-from faye_sync.link import Link
+from faye_sync.events import ReadyState
 from faye_sync.messages import Data, check_message, offer
 
 
@@ -32,24 +32,20 @@ def broadcast(connections: Iterable[Connection], data: Data) -> int:
     count = 0
     for connection in tuple(connections):
         link = connection._link
-        if link is not None and link.is_open():
-            count += _send(link, data, frames)
+        if link is None or link.state is not ReadyState.OPEN:
+            continue
+        kind = link.driver.sending.frame_kind
+        if kind not in frames:
+            check_message(data)
+            if not (link.driver.sending.has_binary or isinstance(data, str)):
+                continue
+            frames[kind] = link.driver.sending.frame(data)
+        if offer(link, data, frames[kind]):
+            count += 1
+        elif link.is_open():
+            link.outgoing.drop_backlog()
+            link.close(1013, "the connection is too slow", "queue full")
+        if link.world is not THREADS and link.world.is_home():
+            # Under gevent a large room would else hold up everybody.
+            link.world.breathe()
     return count
-
-
-def _send(link: Link, data: Data, frames: dict[str | None, bytes | None]) -> bool:
-    sending = link.driver.sending
-    kind = sending.frame_kind
-    if kind not in frames:
-        check_message(data)
-        if not (sending.has_binary or isinstance(data, str)):
-            return False
-        frames[kind] = sending.frame(data)
-    took = offer(link, data, frames[kind])
-    if not took and link.is_open():
-        link.outgoing.drop_backlog()
-        link.close(1013, "the connection is too slow", "queue full")
-    if link.world is not THREADS and link.world.is_home():
-        # Under gevent a large room would else hold up everybody.
-        link.world.breathe()
-    return took

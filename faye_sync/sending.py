@@ -368,13 +368,14 @@ class Outgoing:
         except OSError as error:
             self._give_up(error)
             return False
-        if len(self._tail) < before or not self._was_stalled:
-            self.progressed_at = time.monotonic()
         self._backlogged = len(self._tail)
-        if self._tail:
-            self._was_stalled = True
-            self._owner.stalled()
-        return not self._tail
+        if not self._tail:
+            return True
+        if self._backlogged < before or not self._was_stalled:
+            self.progressed_at = time.monotonic()
+        self._was_stalled = True
+        self._owner.stalled()
+        return False
 
     def _take_all(self) -> bytes:
         """Frame everything that goes before a new message; all of that is the tail now."""
