@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from faye_sync.concurrency import THREADS
 from faye_sync.connection import Connection
-from faye_sync.events import ReadyState
+from faye_sync.events import OPEN
 from faye_sync.messages import Data, check_message, offer
 
 
@@ -32,7 +32,7 @@ def broadcast(connections: Iterable[Connection], data: Data) -> int:
     count = 0
     for connection in tuple(connections):
         link = connection._link
-        if link is None or link.state is not ReadyState.OPEN:
+        if link is None or link.state is not OPEN:
             continue
         kind = link.driver.sending.frame_kind
         if kind not in frames:

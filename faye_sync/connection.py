@@ -11,7 +11,7 @@ from faye_sync.backlog import Command, Turn
 from faye_sync.concurrency import THREADS, call_home
 from faye_sync.delivery import exit_code
 from faye_sync.driver.frames import check_close
-from faye_sync.events import ReadyState
+from faye_sync.events import OPEN
 from faye_sync.link import Link
 from faye_sync.messages import Data, check_message, command_for, offer, ping_payload
 from faye_sync.parts import send_parts
@@ -319,7 +319,7 @@ class Connection(Status):
 
     def _send_at_once(self, link: Link, data: Data, timeout: float | None) -> bool | None:
         """Send where nothing is in the way; all but True has to be tried again, or told of."""
-        if link.state is not ReadyState.OPEN or not (link.world is THREADS or link.world.is_home()):
+        if link.state is not OPEN or not (link.world is THREADS or link.world.is_home()):
             return None
         if timeout is None:
             timeout = self._terms.send_timeout

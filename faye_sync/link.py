@@ -16,6 +16,7 @@ from faye_sync.driver.base import MESSAGES, Driver
 from faye_sync.driver.frames import cut_reason
 from faye_sync.errors import ConnectionClosed, MessageTooBig, ProtocolError
 from faye_sync.events import (
+    OPEN,
     CloseEvent,
     DrainEvent,
     ErrorEvent,
@@ -59,7 +60,7 @@ class Link:
         self.liveness = Liveness(self, self.terms)
         self.watch = Watch(self)
         self.farewell = Farewell(self, terms.close_timeout)
-        self.state = ReadyState.OPEN
+        self.state = OPEN
         self.final: CloseEvent | None = None
         # In a forked child: the threads of this connection are the parent's.
         self.is_abandoned = False
@@ -105,13 +106,13 @@ class Link:
     @property
     def ready_state(self) -> ReadyState:
         """As users see it: CONNECTING while the peer has to prove itself."""
-        if self.state is ReadyState.OPEN and not self.driver.sending.is_ready:
+        if self.state is OPEN and not self.driver.sending.is_ready:
             return ReadyState.CONNECTING
         return self.state
 
     def is_open(self) -> bool:
         """True while messages flow both ways."""
-        return self.state is ReadyState.OPEN
+        return self.state is OPEN
 
     def is_over(self) -> bool:
         """True once there is nothing left to read for anybody."""
@@ -124,7 +125,7 @@ class Link:
     def close(self, code: int, reason: str, cause: str = "local") -> None:
         """Begin the closing handshake; returns at once. Does nothing the second time."""
         with self._state_lock:
-            if self.state is not ReadyState.OPEN:
+            if self.state is not OPEN:
                 return
             self.state = ReadyState.CLOSING
             self._ours = (code, reason)
@@ -180,11 +181,11 @@ class Link:
         self, commands: list[Command], timeout: float | None, turn: Turn | None = None
     ) -> bool:
         """Send messages in one go, or return False when closing."""
-        return self.state is ReadyState.OPEN and self.outgoing.send(commands, timeout, turn)
+        return self.state is OPEN and self.outgoing.send(commands, timeout, turn)
 
     def send_nowait(self, command: Command, size: int) -> bool:
         """Queue one message of size octets; False when full or closing."""
-        return self.state is ReadyState.OPEN and self.outgoing.send_nowait(command, size)
+        return self.state is OPEN and self.outgoing.send_nowait(command, size)
 
     # --- told by Sorting, with the reading lock held -------------------------------------------------
 

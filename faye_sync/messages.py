@@ -7,7 +7,7 @@ from collections.abc import Callable
 from faye_sync.backlog import Command
 from faye_sync.concurrency import THREADS
 from faye_sync.driver.frames import MAX_CONTROL, encode_text
-from faye_sync.events import ReadyState
+from faye_sync.events import OPEN
 from faye_sync.link import Link
 
 Data = str | bytes | bytearray | memoryview
@@ -87,7 +87,7 @@ def offer(link: Link, data: Data, frame: bytes | None) -> bool:
     """
     if frame is not None:
         if link.world is THREADS or link.world.is_home():
-            return link.state is ReadyState.OPEN and link.outgoing.send_frame_nowait(frame)
+            return link.state is OPEN and link.outgoing.send_frame_nowait(frame)
         return link.send_nowait((link.driver.sending.framed, (frame,)), len(frame))
     # Checked and copied now, because it is framed later and maybe by another thread.
     payload = data if isinstance(data, str) else bytes(data)

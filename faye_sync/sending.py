@@ -67,7 +67,6 @@ class Outgoing:
         is_free = self._turn is None or queues.has_closed
         return bool(self._tail or queues.urgent or queues.pongs or (queues.backlog and is_free))
 
-    @property
     def _is_clear(self) -> bool:
         """True when a message may leave and nothing is in its way."""
         if self._tail or self._turn is not None or self._is_cut or self.queues.has_closed:
@@ -138,7 +137,7 @@ class Outgoing:
         try:
             for held in self._attempts_to_write:
                 break
-            octets = self._sending.whole(data) if held and self._is_clear else None
+            octets = self._sending.whole(data) if held and self._is_clear() else None
             if octets is None:
                 return None
             if isinstance(octets, tuple):
@@ -194,7 +193,7 @@ class Outgoing:
         try:
             for held in self._attempts_to_write:
                 break
-            if held and self._is_clear:
+            if held and self._is_clear():
                 self._tail = frame
                 self._flush_locked()
                 return True

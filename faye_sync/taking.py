@@ -32,6 +32,10 @@ class Style(Enum):
     CALLBACK = "message listeners"
 
 
+# See OPEN in events.py.
+_BLOCKING = Style.BLOCKING
+
+
 class Taking(Delivery):
     """Receiving, for server and client alike."""
 
@@ -80,7 +84,7 @@ class Taking(Delivery):
                 another thread receives.
         """
         link = self._source
-        if link is None or self._style is not Style.BLOCKING:
+        if link is None or self._style is not _BLOCKING:
             link = self._link_to_receive_from(timeout)
         if not (link.world is THREADS or link.world.is_home()):
             return call_home(link.world, lambda: self.receive(timeout))
