@@ -1,6 +1,7 @@
 """What a message costs a server, beside the peers and the bare socket.
 
     python benchmarks/suite.py [--rounds 5] [--seconds 0.5] [--only 32] [--servers raw,faye_sync]
+                               [--record]
 
 Each measurement has a server of its own, in a process of its own, and each
 workload goes round all of them, again and again, so that a machine that is busy
@@ -29,12 +30,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from results import record
 from servers import SERVERS as ON_PYTHON
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent / ".cache"
 LOAD = CACHE / "load"
-RESULTS = CACHE / "benchmarks.json"
 WARMUP = 0.2  # seconds
 
 ON_NODE = ("ws", "faye-websocket")
@@ -95,6 +96,10 @@ class Server:
         # The kernel's number for the clock of another process: clock_getcpuclockid(3).
         return time.clock_gettime(~self.process.pid << 3 | 2)
 
+    def tasks(self) -> list[int]:
+        """The kernel's numbers of its threads."""
+        return [int(task.name) for task in Path(f"/proc/{self.process.pid}/task").iterdir()]
+
 
 # --- the processes --------------------------------------------------------------------------------------
 
@@ -143,8 +148,8 @@ def running(name: str) -> Iterator[Server | None]:
 def measure(server: Server, workload: Workload, seconds: float) -> float:
     """Microseconds of the server's CPU time for a message."""
     cpus = sorted(os.sched_getaffinity(0))[: workload.cpus]
-    for task in Path(f"/proc/{server.process.pid}/task").iterdir():
-        os.sched_setaffinity(int(task.name), cpus)
+    for task in server.tasks():
+        os.sched_setaffinity(task, cpus)
     path = "/broadcast" if workload.mode == "broadcast" else "/echo"
     command = [str(LOAD), workload.mode, str(server.port), path, *workload.arguments]
     with subprocess.Popen(
@@ -204,18 +209,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement")
     parser.add_argument("--only", default="", help="workloads whose name contains this")
+    parser.add_argument("--record", action="store_true", help="keep the figures, for page.py")
     parser.add_argument("--servers", default=",".join(SERVERS))
     arguments = parser.parse_args()
     compile_load()
     print(f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
     print(f"{arguments.rounds} rounds of {arguments.seconds} s, behind {WARMUP} s to warm up")
     names = arguments.servers.split(",")
-    results = {
-        workload.name: run(workload, names, arguments.rounds, arguments.seconds)
-        for workload in WORKLOADS
-        if arguments.only in workload.name
-    }
-    RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    for workload in WORKLOADS:
+        if arguments.only in workload.name:
+            costs = run(workload, names, arguments.rounds, arguments.seconds)
+            if arguments.record:
+                record(
+                    f"Server: {workload.name}",
+                    costs,
+                    unit="us of the server's CPU time for a message",
+                    limit=workload.limit,
+                    command="python benchmarks/suite.py",
+                )
 
 
 if __name__ == "__main__":

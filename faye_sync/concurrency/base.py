@@ -62,6 +62,9 @@ class Concurrency(Protocol):
     def wait_readable(self, fd: int, timeout: float | None) -> bool:
         """Wait for octets or the end; False when timeout seconds passed first."""
 
+    def reader(self, fd: int) -> Callable[[float | None], bool]:
+        """Make what waits like wait_readable(fd, timeout), again and again, by one at a time."""
+
     def wait_writable(self, fd: int, timeout: float | None) -> bool:
         """Wait for room; False when timeout seconds passed first."""
 

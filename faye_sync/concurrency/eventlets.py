@@ -9,6 +9,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from faye_sync.concurrency.base import Event, Lock
@@ -226,6 +227,9 @@ class Greenthreads:
     def post(self, job: Callable[[], object]) -> None:
         self._jobs.append(job)
         self._ring()
+
+    def reader(self, fd: int) -> Callable[[float | None], bool]:
+        return partial(self.wait_readable, fd)
 
     def wait_readable(self, fd: int, timeout: float | None) -> bool:
         # The hub fires timers before it looks at sockets: at the timeout, look once more.

@@ -6,6 +6,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from faye_sync.concurrency.base import Event, Lock
@@ -92,6 +93,9 @@ class Greenlets:
     def post(self, job: Callable[[], object]) -> None:
         self._jobs.append(job)
         self._doorbell.send()
+
+    def reader(self, fd: int) -> Callable[[float | None], bool]:
+        return partial(self.wait_readable, fd)
 
     def wait_readable(self, fd: int, timeout: float | None) -> bool:
         return self._wait((fd,), _READABLE, timeout)

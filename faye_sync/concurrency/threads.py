@@ -78,6 +78,11 @@ class Threads:
     def wait_readable(self, fd: int, timeout: float | None) -> bool:
         return self._wait((fd,), select.POLLIN, timeout)
 
+    def reader(self, fd: int) -> Callable[[float | None], bool]:
+        poll = original("select", "poll")()
+        poll.register(fd, select.POLLIN)
+        return lambda timeout: bool(poll.poll(milliseconds(timeout)))
+
     def wait_writable(self, fd: int, timeout: float | None) -> bool:
         return self._wait((fd,), select.POLLOUT, timeout)
 

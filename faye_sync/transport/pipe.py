@@ -20,7 +20,7 @@ class Pipe(Protocol):
     OSErrors of the connection as they are."""
 
     def recv(self) -> bytes:
-        """Wait for octets, at most 64 KiB; empty at the end."""
+        """Wait for octets, at most a CHUNK; empty at the end."""
 
     def send_all(self, data: bytes) -> None:
         """Wait until all of data is on its way."""

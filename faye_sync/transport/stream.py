@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
 from _socket import socket as PlainSocket
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -95,6 +96,8 @@ class SocketStream:
         self._descriptor_lock = reentrant_lock()
         self._process = os.getpid()
         self.error: OSError | None = None
+        # What waits for octets, made when somebody does.
+        self._reader: Callable[[float | None], bool] | None = None
         # Seconds that recv() waits; None for ever.
         self._silence: float | None = None
 
@@ -105,7 +108,9 @@ class SocketStream:
         self._silence = seconds
 
     def wait_readable(self, timeout: float | None) -> bool:
-        return self._world.wait_readable(self._fd, timeout)
+        if self._reader is None:
+            self._reader = self._world.reader(self._fd)
+        return self._reader(timeout)
 
     def wait_any(self, other: int, timeout: float | None) -> bool:
         return self._world.wait_any((self._fd, other), timeout)
@@ -215,10 +220,11 @@ class CountingStream(BlockingStream):
 
 
 class InterruptibleStream(CountingStream):
-    """A stream that lets signal handlers run while the main thread waits.
+    """A stream that lets signal handlers run while the main thread of gunicorn waits.
 
     gunicorn asks for SIGTERM to restart system calls: the kernel goes on with a
-    recv, and the handler would wait for the next octets. It never restarts a poll."""
+    recv, and the handler would wait for the next octets. It never restarts a poll.
+    (A program that asks for as much itself has what it asked for.)"""
 
     def __init__(self, sock: PlainSocket, is_main_thread: Callable[[], bool]) -> None:
         super().__init__(sock)
@@ -262,7 +268,10 @@ def open_stream(sock: PlainSocket, world: Concurrency) -> Stream:
     if world is not THREADS:
         return CooperativeStream(sock, world)
     is_main_thread = main_thread_check()
-    return InterruptibleStream(sock, is_main_thread) if is_main_thread() else BlockingStream(sock)
+    if not is_main_thread():
+        return BlockingStream(sock)
+    is_restarted = "gunicorn" in sys.modules
+    return InterruptibleStream(sock, is_main_thread) if is_restarted else CountingStream(sock)
 
 
 def set_no_delay(sock: PlainSocket) -> None:

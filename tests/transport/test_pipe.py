@@ -12,6 +12,7 @@ import pytest
 from faye_sync.concurrency import THREADS
 from faye_sync.transport.attempt import Attempt, CalledOff
 from faye_sync.transport.pipe import SocketPipe
+from faye_sync.transport.stream import CHUNK
 from tests.support.endings import in_time
 from tests.support.local import tcp_pair
 
@@ -47,7 +48,7 @@ def test_octets_are_received_as_they_come_and_empty_is_the_end(pair):
     assert pipe.recv() == b""
 
 
-def test_a_receipt_has_at_most_64_kib(pair):
+def test_a_receipt_has_at_most_a_chunk(pair):
     pipe, peer = pair
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(peer.sendall, bytes(2**20))
@@ -55,7 +56,7 @@ def test_a_receipt_has_at_most_64_kib(pair):
         while sum(sizes) < 2**20:
             sizes.append(len(pipe.recv()))
         sending.result(20)
-    assert max(sizes) <= 2**16
+    assert max(sizes) <= CHUNK
 
 
 def test_all_is_sent_to_a_peer_that_reads_late(pair):
