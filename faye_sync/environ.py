@@ -43,6 +43,33 @@ def environ_of(environ: Any) -> Mapping[str, Any]:
     )
 
 
+# Of the call alone, and useless once its socket was taken: the reader with its buffer, the server's
+# sockets, and a framework's request, which has the environ too. They can be most of what a
+# connection takes.
+_SPENT = frozenset(
+    {
+        "wsgi.input",
+        "wsgi.file_wrapper",
+        "werkzeug.request",
+        "werkzeug.socket",
+        "gunicorn.socket",
+        "eventlet.input",
+    }
+)
+
+
+def lasting(environ: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy what stays true of a request when its call is over. Safe from any thread.
+
+    Args:
+        environ: The WSGI environ.
+
+    Returns:
+        All of it but the server's own objects, which lead nowhere any more.
+    """
+    return {name: value for name, value in environ.items() if name not in _SPENT}
+
+
 def _scope_of(thing: Any) -> Mapping[str, Any] | None:
     """Find an ASGI scope: the thing itself (a Starlette request is a mapping too), or its own."""
     for candidate in (thing, getattr(thing, "scope", None)):

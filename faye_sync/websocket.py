@@ -21,7 +21,7 @@ from faye_sync.connection import Connection
 from faye_sync.driver.handshake import Refusal, check_headers, is_websocket, pairs_of
 from faye_sync.driver.negotiation import check_extensions
 from faye_sync.driver.versions import refusal_of, server_driver
-from faye_sync.environ import environ_of, url_if_valid, url_of
+from faye_sync.environ import environ_of, lasting, url_if_valid, url_of
 from faye_sync.errors import ConfigurationError, ConnectionClosed
 from faye_sync.events import CloseEvent, ErrorEvent
 from faye_sync.link import Link
@@ -330,6 +330,8 @@ class WebSocket(Connection):
             self._receiver = link.world.current()
             self._linked(link)
             hold(link)
+            self.environ = lasting(self.environ)
+            del self._found
         except BaseException:
             # No descriptor or thread for housekeeping, or a signal handler: nobody would end it.
             if link is None:

@@ -51,7 +51,17 @@ def test_the_constructor_writes_nothing(local):
 def test_a_request_object_serves_as_the_environ(local):
     request = SimpleNamespace(environ=local.environ)
     assert WebSocket.is_websocket(request)
-    assert WebSocket(request).accept().environ is local.environ
+    ws = WebSocket(request)
+    assert ws.environ is local.environ
+    ws.accept()
+
+
+def test_once_open_it_keeps_of_the_environ_what_outlasts_the_call(local):
+    local.environ["app.user"] = user = object()
+    ws = local.open()
+    assert ws.environ["app.user"] is user
+    assert ws.environ["PATH_INFO"] == "/chat"
+    assert local.environ.keys() - ws.environ.keys() == {"wsgi.input", "werkzeug.socket"}
 
 
 @pytest.mark.parametrize("thing", [None, "environ", 5, SimpleNamespace(environ=5)], ids=repr)
@@ -112,7 +122,7 @@ def test_what_can_be_asked_of_a_connection():
         assert ws.url == f"ws://{host}:{port}/chat%20room?a=1"
         assert (ws.version, ws.extensions, ws.status_code) == ("hybi-13", (), 101)
         assert ws.remote_address == local.peer.sock.getsockname()
-        assert ws.environ is local.environ
+        assert ws.environ["QUERY_STRING"] == "a=1"
         assert len(ws.id) == 8
 
 
