@@ -67,8 +67,14 @@ conformance: $(VENV)/test $(VENV)/machine ## Run all conformance tests (25 minut
 soak: $(VENV)/test ## Stress threads, gevent, eventlet and TLS for a minute or two each
 	$(BIN)/python -m pytest -m "stress and long" --timeout 900 $(ARGS)
 
-bench: $(VENV)/bench ## Measure messages, compression and event streams beside the peers (10 minutes)
-	$(BIN)/python benchmarks/suite.py
+bench: $(VENV)/bench ## Measure beside the peers (30 minutes), write docs/benchmarks.rst
+	$(BIN)/python benchmarks/suite.py --record
+	$(BIN)/python benchmarks/clients.py --record
+	$(BIN)/python benchmarks/connections.py --record
+	$(BIN)/python benchmarks/page.py
+	$(BIN)/python benchmarks/small_message.py
+	$(BIN)/python benchmarks/idle.py --ping 0
+	$(BIN)/python benchmarks/idle.py
 	$(BIN)/python benchmarks/event_parsing.py $(ARGS)
 	$(BIN)/python benchmarks/event_streams.py $(ARGS)
 	$(BIN)/python benchmarks/event_latency.py $(ARGS)

@@ -81,6 +81,8 @@ class Housekeeper:
         self._started = False
         self._bell = Waker()
         self.live: set[Kept] = set()
+        # The interpreter ends, and takes no new threads.
+        self.is_ending = False
         self.arm(self._bell.fileno(), READ, self._answer_bell)
 
     def post(self, job: Job) -> None:
@@ -248,6 +250,8 @@ def say_goodbye_soon() -> None:
 
 def say_goodbye() -> None:
     """Close all connections with 1001 before the process ends, which is any moment now."""
+    for housekeeper in list(_housekeepers.values()):
+        housekeeper.is_ending = True
     live = all_kept()
     for kept in live:
         kept.say_goodbye()

@@ -95,7 +95,7 @@ class Pool:
             for _ in range(count):
                 if self._spare:
                     self._spare.pop().release()
-                else:
+                elif not self._housekeeper.is_ending:
                     self._start_worker()
         except RuntimeError:
             logger.exception("no thread could be started; connections wait: %d", len(self._waiting))

@@ -368,10 +368,12 @@ class Outgoing:
             self._give_up(error)
             return False
         self._backlogged = len(self._tail)
-        if not self._tail:
+        if not (self._tail or self._was_stalled):
             return True
         if self._backlogged < before or not self._was_stalled:
             self.progressed_at = time.monotonic()
+        if not self._tail:
+            return True
         self._was_stalled = True
         self._owner.stalled()
         return False

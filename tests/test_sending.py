@@ -288,3 +288,21 @@ def test_a_signal_handler_that_raises_in_a_send_neither_doubles_nor_loses_octets
         (BINARY, b"2" * size),
         (BINARY, b"third"),
     ]
+
+
+@pytest.mark.parametrize("sent", [0, 1, 10, 11, 50_000, 100_010])
+def test_a_handler_that_raises_in_a_large_send_neither_doubles_nor_loses_octets(
+    way, monkeypatch, sent
+):
+    outgoing, _, peer, _ = way
+    data = bytes(range(256)) * 400
+
+    def give_some(head, data, counts):
+        if sent:
+            counts.append(outgoing._stream.send_now((head + data)[:sent]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(outgoing._stream, "send_both_now", give_some)
+    with pytest.raises(KeyboardInterrupt):
+        outgoing.send_whole(data[:100_000], None)
+    assert read_all(outgoing, peer, 1) == [(BINARY, data[:100_000])]
