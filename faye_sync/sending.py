@@ -138,11 +138,9 @@ class Outgoing:
             for held in self._attempts_to_write:
                 break
             octets = self._sending.whole(data) if held and self._is_clear() else None
-            if octets is None:
-                return None
             if isinstance(octets, tuple):
                 return self._write(octets[1], 0, None, timeout, octets[0])
-            return self._write(octets, 0, None, timeout)
+            return None if octets is None else self._write(octets, 0, None, timeout)
         finally:
             if held:
                 self.writing_lock.release()
