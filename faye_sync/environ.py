@@ -50,6 +50,7 @@ _SPENT = frozenset(
     {
         "wsgi.input",
         "wsgi.file_wrapper",
+        "wsgi.early_hints",
         "werkzeug.request",
         "werkzeug.socket",
         "gunicorn.socket",
