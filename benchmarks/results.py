@@ -41,7 +41,8 @@ def record(
     results["machine"] = f"{cpu()}, {os.cpu_count()} CPUs, Linux {platform.release()}"
     results["python"] = platform.python_version()
     results["versions"] = versions()
-    workload = {"unit": unit, "limit": limit, "command": command, "costs": costs}
+    rounded = {name: [float(f"{cost:.4g}") for cost in found] for name, found in costs.items()}
+    workload = {"unit": unit, "limit": limit, "command": command, "costs": rounded}
     results.setdefault("workloads", {})[title] = workload
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
