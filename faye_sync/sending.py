@@ -283,8 +283,8 @@ class Outgoing:
             if isinstance(error, ProtocolError):
                 self._owner.unframed(error)
             raise
-        octets = self._sending.data_to_send()
-        octets = earlier + octets if earlier else octets
+        # The tail at once: a handler may raise below, and what extensions made of it has to leave.
+        self._tail = octets = earlier + self._sending.data_to_send()
         return self._write(octets, len(earlier), deadline, timeout)
 
     def _write(

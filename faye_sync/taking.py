@@ -206,7 +206,9 @@ class Taking(Delivery):
                 self._receiving_lock.release()
 
     def _receive_plain(self, link: Link) -> str | bytes | None:
-        """Wait for a message; None where _receive() has to look. The way of nearly all."""
+        """Wait for a message; None where _receive() has to look.
+
+        The way of nearly all, and so it takes the lock by itself, as _as_receiver() does."""
         held = False
         try:
             for held in self._attempts_to_receive:
