@@ -24,6 +24,9 @@ from tests.support.local import environ_of
 PATIENCE = 60.0  # seconds; a machine that has other work to do may inflate slowly
 
 
+CALLS: list[dict[str, Any]] = []
+
+
 def memory(what: str) -> int:
     """Octets: VmRSS is what this process has in memory, VmHWM the most that it had."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
@@ -45,6 +48,8 @@ def as_server(port: int, **options: Any) -> WebSocket:
     sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
     sock.settimeout(None)
     environ = environ_of(sock, io.BufferedReader(sock.makefile("rb", 0), 512))
+    # A server drops its socket when the call ends, and this one never does.
+    CALLS.append(environ)
     return WebSocket(environ, **options).accept()
 
 
