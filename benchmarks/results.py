@@ -38,7 +38,9 @@ def record(
         command: What measures it again.
     """
     results = load()
-    results["machine"] = f"{cpu()}, {os.cpu_count()} CPUs, Linux {platform.release()}"
+    results["machine"] = (
+        f"{cpu()}, {os.cpu_count()} CPUs, Linux {platform.release().partition('-')[0]}"
+    )
     results["python"] = platform.python_version()
     results["versions"] = versions()
     rounded = {name: [float(f"{cost:.4g}") for cost in found] for name, found in costs.items()}
