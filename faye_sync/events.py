@@ -20,7 +20,7 @@ class ReadyState(IntEnum):
     CLOSED = 3
 
 
-# For those who look often: a member is looked up by a hook each time, at the cost of three calls.
+# For those who look often: before Python 3.12 each look at a member of an enum goes through a hook.
 OPEN = ReadyState.OPEN
 
 

@@ -37,7 +37,6 @@ class Outgoing:
         self._attempts_to_write = attempts(self.writing_lock)
         self._is_on_threads = world is THREADS
         self.queues = Queues(sending, max_queue, owner)
-        self._lines = self.queues.lines
         # Whose turn it is; None when everybody may send messages. Guarded by the writing lock.
         self._turn: Turn | None = None if sending.is_ready else Turn(world.event(), None)
         # Octets that must leave before all else: the kernel has part of their frame.
@@ -71,7 +70,7 @@ class Outgoing:
         """True when a message may leave and nothing is in its way."""
         if self._tail or self._turn is not None or self._is_cut or self.queues.has_closed:
             return False
-        return not any(self._lines)
+        return not any(self.queues.lines)
 
     def new_turn(self) -> Turn:
         """Make a turn of the calling thread's, for send()."""
@@ -144,7 +143,7 @@ class Outgoing:
         finally:
             if held:
                 self.writing_lock.release()
-            if self._was_stalled or self._tail or any(self._lines):
+            if self._was_stalled or self._tail or any(self.queues.lines):
                 self.flush()
             if not self._is_on_threads:
                 self._world.breathe()
@@ -198,7 +197,7 @@ class Outgoing:
         finally:
             if held:
                 self.writing_lock.release()
-            if self._was_stalled or self._tail or any(self._lines):
+            if self._was_stalled or self._tail or any(self.queues.lines):
                 self.flush()
         return self.send_nowait((self._sending.framed, (frame,)), len(frame))
 

@@ -88,8 +88,7 @@ class Taking(Delivery):
             link = self._link_to_receive_from(timeout)
         if not (link.world is THREADS or link.world.is_home()):
             return call_home(link.world, lambda: self.receive(timeout))
-        message = self._receive_plain(link) if timeout is None else None
-        return self._as_receiver(link, self._receive, link, timeout) if message is None else message
+        return self._as_receiver(link, self._receive, link, timeout)
 
     def receive_stream(self, timeout: float | None = None) -> MessageStream:
         """Wait for the beginning of the next message, and take it bit by bit as it comes.
@@ -205,25 +204,12 @@ class Taking(Delivery):
             if held:
                 self._receiving_lock.release()
 
-    def _receive_plain(self, link: Link) -> str | bytes | None:
-        """Wait for a message; None where _receive() has to look.
-
-        The way of nearly all, and so it takes the lock by itself, as _as_receiver() does."""
-        held = False
-        try:
-            for held in self._attempts_to_receive:
-                break
-            if not held or DrainEvent.type in self._listeners:
-                return None
-            return link.handout.next_plain()
-        except (KeyboardInterrupt, SystemExit) as error:
-            self._unless_closed = exit_code(type(error))
-            raise
-        finally:
-            if held:
-                self._receiving_lock.release()
-
     def _receive(self, link: Link, timeout: float | None) -> str | bytes:
+        if timeout is None and DrainEvent.type not in self._listeners:
+            # The way of nearly all.
+            message = link.handout.next_plain()
+            if message is not None:
+                return message
         # Whole, because no stream was asked for.
         return cast("str | bytes", self._next_message(link, timeout)[1])
 

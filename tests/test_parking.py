@@ -216,6 +216,17 @@ def test_messages_keep_their_order_across_many_parkings(parked, monkeypatch):
     assert parked.qsize() > len(locals_)
 
 
+def test_no_thread_is_started_when_the_interpreter_ends(monkeypatch):
+    monkeypatch.setattr(parking, "_pools", [])
+    pool, done = parking._pool(), threading.Event()
+    monkeypatch.setattr(pool._housekeeper, "is_ending", True)
+    pool._waiting.append(lambda: None)
+    pool._housekeeper.post(lambda: (pool._call(1), done.set()))
+    assert done.wait(PATIENCE)
+    assert not pool._workers
+    pool._waiting.clear()
+
+
 def test_where_threads_run_out_a_connection_waits_for_one(local, parked, monkeypatch):
     logged, release = Queue(), threading.Event()
     genuine = parking.THREADS.spawn

@@ -196,9 +196,9 @@ class HybiSending:
         """Frame a message that leaves now, before anything else is framed.
 
         Returns:
-            The frame; header and payload of a large one, which are better not
-            joined for that costs more than a second piece; None where extensions want to see the message, or it is
-            of no common type, so that it has to be queued.
+            The frame, of a large one header and payload, because to join them
+            costs more than a second piece. None where the message has to be
+            queued: extensions want to see it, or it is of no common type.
 
         Raises:
             ValueError: data holds a lone surrogate.
