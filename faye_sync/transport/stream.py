@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import socket
 import struct
-import sys
 from _socket import socket as PlainSocket
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -20,6 +19,9 @@ from faye_sync.concurrency import THREADS, Concurrency, main_thread_check, reent
 # A message of 64 KiB with its header. A much larger buffer costs ten times as much: malloc maps
 # fresh pages for it.
 CHUNK = 65536 + 64
+
+# Seconds after which a wait of the main thread looks for signals that came when it began.
+LATEST = 1.0
 
 _NO_WAIT = (socket.MSG_DONTWAIT,)
 _NOTHING = ((),)
@@ -161,31 +163,28 @@ class BlockingStream(SocketStream):
         sock.setblocking(True)
 
     def limit_silence(self, seconds: float) -> None:
-        """Have the kernel count, which costs a recv() nothing. Calls that do not wait ignore it."""
-        whole, part = divmod(seconds, 1)
-        timeval = struct.pack("ll", int(whole), int(part * 1e6))
-        try:
-            with self._descriptor_lock:
-                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
-        except OSError as error:
-            # Closed already: the end will be read without a wait.
-            self.error = self.error or error
+        super().limit_silence(seconds)
+        self._count_silence(seconds)
 
     def recv(self) -> bytes | None:
-        try:
-            return self._sock.recv(CHUNK)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            return self._ended(error)
+        while True:
+            try:
+                return self._sock.recv(CHUNK)
+            except BlockingIOError:
+                if self._silence is not None:
+                    return None
+            except OSError as error:
+                return self._ended(error)
 
     def recv_into(self, room: memoryview) -> int | None:
-        try:
-            return self._sock.recv_into(room)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            return len(self._ended(error))
+        while True:
+            try:
+                return self._sock.recv_into(room)
+            except BlockingIOError:
+                if self._silence is not None:
+                    return None
+            except OSError as error:
+                return len(self._ended(error))
 
     def recv_now(self) -> bytes | None:
         return self._recv_raw()
@@ -205,6 +204,17 @@ class BlockingStream(SocketStream):
             return 0
         return counts[0]
 
+    def _count_silence(self, seconds: float) -> None:
+        """Have the kernel count, which costs a recv() nothing. Calls that do not wait ignore it."""
+        whole, part = divmod(seconds, 1)
+        timeval = struct.pack("ll", int(whole), int(part * 1e6))
+        try:
+            with self._descriptor_lock:
+                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+        except OSError as error:
+            # Closed already: the end will be read without a wait.
+            self.error = self.error or error
+
 
 class CountingStream(BlockingStream):
     """A BlockingStream for where signal handlers run, and so may raise anywhere."""
@@ -220,25 +230,16 @@ class CountingStream(BlockingStream):
 
 
 class InterruptibleStream(CountingStream):
-    """A stream that lets signal handlers run while the main thread of gunicorn waits.
+    """A stream that lets signal handlers run while the main thread waits.
 
-    gunicorn asks for SIGTERM to restart system calls: the kernel goes on with a
-    recv, and the handler would wait for the next octets. It never restarts a poll.
-    (A program that asks for as much itself has what it asked for.)"""
+    Python looks for a signal, then waits: one that comes in between would lie
+    until the next octets do. And gunicorn asks for SIGTERM to restart system
+    calls, which the kernel does not do to a recv whose seconds it counts
+    (signal(7))."""
 
-    def __init__(self, sock: PlainSocket, is_main_thread: Callable[[], bool]) -> None:
+    def __init__(self, sock: PlainSocket) -> None:
         super().__init__(sock)
-        self._is_main_thread = is_main_thread
-
-    def recv(self) -> bytes | None:
-        if self._is_main_thread():
-            self.wait_readable(None)
-        return super().recv()
-
-    def recv_into(self, room: memoryview) -> int | None:
-        if self._is_main_thread():
-            self.wait_readable(None)
-        return super().recv_into(room)
+        self._count_silence(LATEST)
 
 
 class CooperativeStream(CountingStream):
@@ -268,10 +269,7 @@ def open_stream(sock: PlainSocket, world: Concurrency) -> Stream:
     if world is not THREADS:
         return CooperativeStream(sock, world)
     is_main_thread = main_thread_check()
-    if not is_main_thread():
-        return BlockingStream(sock)
-    is_restarted = "gunicorn" in sys.modules
-    return InterruptibleStream(sock, is_main_thread) if is_restarted else CountingStream(sock)
+    return InterruptibleStream(sock) if is_main_thread() else BlockingStream(sock)
 
 
 def set_no_delay(sock: PlainSocket) -> None:

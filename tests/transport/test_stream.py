@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import _socket
+import ctypes
 import os
+import signal
 import socket
 import struct
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -86,6 +89,42 @@ def test_shut_down_wakes_a_thread_in_recv(pair):
     stream.shut_down()
     thread.join(20)
     assert received == [b""]
+
+
+class SignalFirst:
+    """A socket whose receipts begin just after a signal came that Python has not looked for."""
+
+    def __init__(self, sock, number):
+        self._signal = partial(ctypes.CDLL(None).kill, os.getpid(), number)
+        self._sock = sock
+
+    def recv(self, count):
+        return self._as_one_call(partial(_socket.socket.recv, self._sock, count))
+
+    def recv_into(self, room):
+        return self._as_one_call(partial(_socket.socket.recv_into, self._sock, room))
+
+    def _as_one_call(self, receive):
+        # In C from the first step to the last: between them the interpreter looks for nothing.
+        return sum(map(partial.__call__, (self._signal, receive)))
+
+
+@pytest.mark.parametrize(
+    "receive",
+    [lambda stream: stream.recv(), lambda stream: stream.recv_into(memoryview(bytearray(9)))],
+    ids=["recv", "recv_into"],
+)
+def test_a_signal_that_comes_as_the_main_thread_begins_to_wait_is_not_left_lying(
+    pair, receive, monkeypatch
+):
+    stream, peer = pair
+    deliverance = threading.Timer(20, peer.close)
+    deliverance.start()
+    monkeypatch.setattr(stream, "_sock", SignalFirst(stream._sock, signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        receive(stream)
+    assert deliverance.is_alive()
+    deliverance.cancel()
 
 
 def test_shut_down_twice_and_after_close_is_harmless(pair):
