@@ -1,9 +1,9 @@
 """A connected TCP or Unix socket that the library owns.
 
 Reads wait, writes never do: whoever may wait for room does so by
-wait_writable(). No time-out is ever set on the socket, because its threads
-would share it. OSErrors of a live connection end here: a reset reads as the
-end, with the error kept."""
+wait_writable(). Python's time-out is never set on the socket, because its
+threads would share it; the kernel's ends receipts only. OSErrors of a live
+connection end here: a reset reads as the end, with the error kept."""
 
 from __future__ import annotations
 
