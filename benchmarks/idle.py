@@ -4,7 +4,8 @@
                               [--worker gthread|gevent]
 
 The clients are sockets of this process. Tells the worker's memory for a connection,
-its threads, its CPU time in ten quiet seconds, and how long it takes to answer a
+its threads, its CPU time in ten quiet seconds or, where there are pings, in the time
+from the first of each connection to its second, and how long it takes to answer a
 message from every client. Linux only, with `ulimit -n` above the count."""
 
 # ruff: noqa: D103, INP001, S603, T201
@@ -28,7 +29,7 @@ from typing import Any
 from faye_sync import WebSocket
 
 HERE = Path(__file__).parent
-QUIET = 10.0  # seconds
+QUIET = 10.0  # seconds, if there are no pings
 SETTLED = 4.0  # seconds after which what began has ended
 BATCH = 100  # handshakes under way at once
 MESSAGE = b"\x81\x85\x00\x00\x00\x00hello"  # its mask changes nothing
@@ -177,7 +178,8 @@ class Ponging:
             sock.sendall(bytes((0x8A, 0x80 | len(payload), 0, 0, 0, 0)) + payload)
 
 
-def measure(server: Worker, count: int) -> None:
+def measure(server: Worker, count: int, ping: float) -> None:
+    quiet = ping or QUIET
     memory = server.status("VmRSS")
     began = time.monotonic()
     with ExitStack() as stack:
@@ -189,10 +191,11 @@ def measure(server: Worker, count: int) -> None:
         print(f"opened {count} connections in {opened:.1f} s")
         print(f"memory: {grown / 1024:.1f} MiB more, {grown * 1024 / count:.0f} octets for each")
         print(f"threads: {server.status('Threads')}")
+        clients.run(ping)
         spent = server.cpu_time()
-        clients.run(QUIET)
+        clients.run(quiet)
         spent = server.cpu_time() - spent
-        print(f"CPU time in {QUIET:.0f} s: {spent * 1000:.1f} ms, {spent / QUIET:.2%} of a core")
+        print(f"CPU time in {quiet:.0f} s: {spent * 1000:.1f} ms, {spent / quiet:.2%} of a core")
         spent = server.cpu_time()
         for sock in socks:
             sock.sendall(MESSAGE)
@@ -214,7 +217,7 @@ def main() -> None:
     parser.add_argument("--worker", choices=("gthread", "gevent"), default="gthread")
     arguments = parser.parse_args()
     with worker(arguments.worker, arguments.style, arguments.ping) as server:
-        measure(server, arguments.count)
+        measure(server, arguments.count, arguments.ping)
 
 
 if __name__ == "__main__":

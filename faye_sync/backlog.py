@@ -35,14 +35,21 @@ class Turn:
 class Backlog:
     """Messages that wait for room, bounded in octets. Safe from any thread."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, lines: list[Any]) -> None:
+        """Make an empty one.
+
+        Args:
+            limit: Octets that may wait.
+            lines: Where its queue goes once there is one; most connections never need it.
+        """
         self._limit = limit
-        self.entries: deque[tuple[Command, int]] = deque()
+        self._lines = lines
+        self._entries: deque[tuple[Command, int]] | None = None
         self._octets_lock = reentrant_lock()
         self.octets = 0
 
     def __bool__(self) -> bool:
-        return bool(self.entries)
+        return bool(self._entries)
 
     def put(self, command: Command, size: int, ahead: int) -> bool:
         """Append a message of size octets, of which so many wait ahead of the others.
@@ -54,26 +61,39 @@ class Backlog:
             waiting = self.octets + ahead
             if waiting and waiting + size > self._limit:
                 return False
+            if self._entries is None:
+                entries: deque[tuple[Command, int]] = deque()
+                # First: a signal handler that raises in between must not leave it out of the lines.
+                self._lines.append(entries)
+                self._entries = entries
             self.octets += size
-            self.entries.append((command, size))
+            self._entries.append((command, size))
             return True
 
     def put_last(self, command: Command) -> bool:
         """Append the close frame, which no limit keeps back; False when nothing waits."""
         with self._octets_lock:
-            if self.entries:
-                self.entries.append((command, 0))
-            return bool(self.entries)
+            if not self._entries:
+                return False
+            self._entries.append((command, 0))
+            return True
 
     def take(self) -> tuple[Command, int]:
-        """Take the oldest; the caller knows that there is one."""
+        """Take the oldest.
+
+        Raises:
+            IndexError: Nothing waits.
+        """
         with self._octets_lock:
-            command, size = self.entries.popleft()
+            if not self._entries:
+                raise IndexError("no message waits")
+            command, size = self._entries.popleft()
             self.octets -= size
             return command, size
 
     def clear(self) -> None:
         """Forget all."""
         with self._octets_lock:
-            self.entries.clear()
+            if self._entries is not None:
+                self._entries.clear()
             self.octets = 0

@@ -33,6 +33,8 @@ class Connection(Status):
     """A WebSocket connection, from either end. Every method is safe from any thread
     unless it says otherwise."""
 
+    __slots__ = ("id",)
+
     def __init__(self, terms: Terms) -> None:
         super().__init__(terms)
         self.id = secrets.token_hex(4)
@@ -352,5 +354,5 @@ class Connection(Status):
         raise self._refusal_error() if link is None else link.closing_error()
 
     def _linked(self, link: Link) -> None:
-        link.on_end = lambda: self._ended(link)
+        link.on_end = self._ended
         self._link = self._source = link

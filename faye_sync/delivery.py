@@ -43,6 +43,20 @@ def exit_code(kind: type[BaseException]) -> int:
 class Delivery(EventTarget):
     """The listeners' side of a connection: pausing, dropping, and the thread that dispatches."""
 
+    __slots__ = (
+        "_berth",
+        "_dispatched",
+        "_dispatching",
+        "_finished",
+        "_is_told_closed",
+        "_keeps_messages",
+        "_link",
+        "_pause_lock",
+        "_receiver",
+        "_resumed",
+        "_source",
+    )
+
     id: str
     # What log lines call it.
     _kind = "WebSocket"

@@ -6,6 +6,7 @@ from what is only the wrong object, because their cures differ."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from sys import intern
 from typing import Any
 
 from werkzeug.exceptions import SecurityError
@@ -68,7 +69,8 @@ def lasting(environ: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         All of it but the server's own objects, which lead nowhere any more.
     """
-    return {name: value for name, value in environ.items() if name not in _SPENT}
+    # Interned, because a server makes the name of each header anew for each request.
+    return {intern(str(name)): value for name, value in environ.items() if name not in _SPENT}
 
 
 def _scope_of(thing: Any) -> Mapping[str, Any] | None:

@@ -63,6 +63,15 @@ class _Once:
 class EventTarget:
     """Something that events are dispatched to. Listeners may be added from any thread."""
 
+    __slots__ = (
+        "_added",
+        "_attributes",
+        "_kept",
+        "_kept_failures",
+        "_listeners",
+        "_listeners_lock",
+    )
+
     onopen = Attribute("open")
     onmessage = Attribute("message")
     onerror = Attribute("error")

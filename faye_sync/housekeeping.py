@@ -13,17 +13,18 @@ import itertools
 import logging
 import os
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from types import MethodType
+from typing import Any, Protocol, cast
+from weakref import ref
 
 from faye_sync.concurrency import Concurrency, reentrant_lock
 from faye_sync.readiness import READ
 from faye_sync.transport.waker import Waker
 
 Job = Callable[[], object]
-Deadline = tuple[float, int, "weakref.WeakMethod[Callable[..., object]]", tuple[object, ...]]
+Deadline = tuple[float, int, ref[Any], Callable[..., object], tuple[object, ...]]
 
 logger = logging.getLogger("faye_sync")
 
@@ -98,9 +99,10 @@ class Housekeeper:
 
         Its object is held weakly: a connection that is gone does not wait for its deadlines."""
         due = time.monotonic() + seconds
-        heapq.heappush(
-            self._deadlines, (due, next(self._order), weakref.WeakMethod(method), arguments)
-        )
+        bound = cast("MethodType", method)
+        # Not a WeakMethod, which is three objects, and collected like those of a cycle.
+        entry = (due, next(self._order), ref(bound.__self__), bound.__func__, arguments)
+        heapq.heappush(self._deadlines, entry)
 
     def arm(self, fd: int, interest: int, job: Callable[[int], object]) -> None:
         """Run job once with what fd became ready for, instead of what was armed before."""
@@ -196,10 +198,10 @@ class Housekeeper:
     def _meet_deadlines(self) -> None:
         now = time.monotonic()
         while self._deadlines and self._deadlines[0][0] <= now:
-            _, _, reference, arguments = heapq.heappop(self._deadlines)
-            method = reference()
-            if method is not None:
-                self._do(method, *arguments)
+            _, _, owner_of, function, arguments = heapq.heappop(self._deadlines)
+            owner = owner_of()
+            if owner is not None:
+                self._do(function, owner, *arguments)
 
     def _tick(self) -> None:
         if not self._hot or time.monotonic() < self._next_tick:

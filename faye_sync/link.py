@@ -59,13 +59,12 @@ class Link:
         self.housekeeper = housekeeper_of(world)
         self.liveness = Liveness(self, self.terms)
         self.watch = Watch(self)
-        self.farewell = Farewell(self, terms.close_timeout)
         self.state = OPEN
         self.final: CloseEvent | None = None
         # In a forked child: the threads of this connection are the parent's.
         self.is_abandoned = False
         self.closed: Flag = world.event()
-        self.on_end: Callable[[], object] = self.incoming.wake
+        self.on_end: Callable[[Link], object] = lambda link: link.incoming.wake()
         # Reentrant, because a signal handler may close what its thread is closing.
         # Guards each step towards the end together with its close frame; never held over a wait.
         self._state_lock = reentrant_lock()
@@ -247,9 +246,11 @@ class Link:
         self.incoming.inbox.append(final)
         self.outgoing.cut()
         self.closed.set()
-        self.on_end()
+        self.on_end(self)
         peer_is_gone = self._ending is not None and self._is_eof(self._ending)
-        self.housekeeper.post(lambda: self.farewell.begin(peer_is_gone))
+        # Kept, because deadlines and descriptors know it weakly, or for a moment.
+        self._farewell = Farewell(self, self.terms.close_timeout)
+        self.housekeeper.post(lambda: self._farewell.begin(peer_is_gone))
 
     def gone(self) -> None:
         """Give up the descriptor, with both locks held; on housekeeping."""

@@ -49,6 +49,8 @@ class Liveness:
         self._pong_timeout = terms.pong_timeout
         self._idle = terms.idle
         self._count = 0
+        # When the next ping of the keepalive is due (clock time).
+        self._ping_at = math.inf
         # Any thread may ping while another parses a pong.
         self._awaited_lock = leaf_lock()
         self._awaited: dict[bytes, tuple[float, Callable[[], object] | None]] = {}
@@ -59,7 +61,9 @@ class Liveness:
 
     def begin(self) -> None:
         """Start the keepalive and the watch for idleness; on housekeeping."""
-        self._ping_later()
+        if self._interval is not None:
+            self._ping_at = time.monotonic() + self._interval
+            self._look_later()
         if self._idle is not None:
             self._owner.incoming.message_at = time.monotonic()
             self._owner.incoming.notes_time = True
@@ -81,40 +85,40 @@ class Liveness:
             self.latency = time.monotonic() - sent_at
         return callback
 
-    def _ping_later(self) -> None:
-        if self._interval is not None:
-            self._owner.housekeeper.at(self._interval, self._due)
+    def _look(self) -> None:
+        """Judge what is overdue, ping where it is time to, and come back for what is next."""
+        if self._overdue_at() <= time.monotonic():
+            self._judge()
+        if self._ping_at <= time.monotonic() and self._owner.is_open():
+            self._keep_alive()
+        self._look_later()
 
-    def _due(self) -> None:
+    def _look_later(self) -> None:
         owner = self._owner
-        if not owner.is_open():
-            return
+        # One deadline for both: there may be thousands of connections that say nothing else.
+        due = min(self._overdue_at(), self._ping_at if owner.is_open() else math.inf)
+        if due < math.inf and not owner.is_over():
+            owner.housekeeper.at(due - time.monotonic(), self._look)
+
+    def _keep_alive(self) -> None:
+        incoming = self._owner.incoming
         self._count += 1
         self.ping(b"keepalive %d" % self._count)
+        self._ping_at = time.monotonic() + (self._interval or math.inf)
         if self._pong_timeout is not None:
-            self._expect_life(self._pong_timeout)
-        self._ping_later()
+            self._was_full = incoming.is_full
+            self._unanswered.append((incoming.turn, time.monotonic()))
 
-    def _expect_life(self, timeout: float) -> None:
-        incoming = self._owner.incoming
-        self._was_full = incoming.is_full
-        self._unanswered.append((incoming.turn, time.monotonic()))
-        if len(self._unanswered) == 1:
-            self._owner.housekeeper.at(timeout, self._look_for_life, timeout)
-
-    def _look_for_life(self, timeout: float) -> None:
-        """Judge the oldest ping without an octet since, and come back for the next."""
-        owner, unanswered = self._owner, self._unanswered
-        if owner.is_over():
-            return
+    def _judge(self) -> None:
+        """Drop a peer whose oldest ping without an octet since is overdue."""
         self._forgive_where_we_did_not_read()
-        if self._seconds_left(timeout) <= 0:
+        self._forget_answered()
+        if self._overdue_at() <= time.monotonic():
             # The pong of a peer whose owner is busy may lie in the kernel; so may the peer's end.
-            owner.read_for_owner()
-        if self._seconds_left(timeout) <= 0 and not owner.is_over():
-            owner.abort("ping timeout")
-        elif unanswered:
-            owner.housekeeper.at(self._seconds_left(timeout), self._look_for_life, timeout)
+            self._owner.read_for_owner()
+            self._forget_answered()
+        if self._overdue_at() <= time.monotonic() and not self._owner.is_over():
+            self._owner.abort("ping timeout")
 
     def _look_for_message(self, idle: float) -> None:
         """End a connection on which pongs may come, but no messages."""
@@ -132,12 +136,16 @@ class Liveness:
         elif not owner.is_over():
             owner.abort("idle")
 
-    def _seconds_left(self, timeout: float) -> float:
-        """Until the oldest unanswered ping is overdue; for ever when there is none."""
+    def _overdue_at(self) -> float:
+        """When the oldest unanswered ping is overdue (clock time); never when there is none."""
+        if self._pong_timeout is None or not self._unanswered:
+            return math.inf
+        return self._unanswered[0][1] + self._pong_timeout
+
+    def _forget_answered(self) -> None:
         unanswered = self._unanswered
         while unanswered and unanswered[0][0] != self._owner.incoming.turn:
             del unanswered[0]
-        return unanswered[0][1] + timeout - time.monotonic() if unanswered else math.inf
 
     def _forgive_where_we_did_not_read(self) -> None:
         incoming = self._owner.incoming

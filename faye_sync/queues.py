@@ -6,6 +6,7 @@ any thread; what is taken, is taken under the writing lock."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from faye_sync.backlog import Backlog, Command
@@ -48,9 +49,9 @@ class Queues:
         # Lists, because there is seldom more than one, and a deque that is empty takes 760 octets.
         self.pongs: list[Command] = []
         self.urgent: list[Command] = []
-        self.backlog = Backlog(max_queue)
-        # All of them, for those who ask often whether there is anything.
-        self.lines = (self.pongs, self.urgent, self.backlog.entries)
+        # All that there are, for those who ask often whether there is anything.
+        self.lines: list[Collection[object]] = [self.pongs, self.urgent]
+        self.backlog = Backlog(max_queue, self.lines)
         # Set as the close frame is framed: nothing follows it.
         self.has_closed = False
 

@@ -21,6 +21,8 @@ R = TypeVar("R", bound="ReadingSide")
 class ReadingSide(Taking):
     """Dispatching, starting and waiting, for server and client alike."""
 
+    __slots__ = ("_begun_lock", "_is_started", "_terms")
+
     def __init__(self, terms: Terms) -> None:
         super().__init__()
         self._terms = terms

@@ -10,6 +10,8 @@ from faye_sync.terms import Terms
 class Status(ReadingSide):
     """The properties that server and client share."""
 
+    __slots__ = ("_opened_at",)
+
     def __init__(self, terms: Terms) -> None:
         super().__init__(terms)
         self._opened_at: float | None = None

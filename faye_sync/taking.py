@@ -39,6 +39,8 @@ _BLOCKING = Style.BLOCKING
 class Taking(Delivery):
     """Receiving, for server and client alike."""
 
+    __slots__ = ("_attempts_to_receive", "_receiving_lock", "_starter", "_style", "_unless_closed")
+
     def __init__(self) -> None:
         super().__init__()
         self._style = Style.OPEN

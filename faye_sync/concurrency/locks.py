@@ -5,7 +5,7 @@ from __future__ import annotations
 import _thread
 import sys
 from collections.abc import Iterator
-from functools import partial
+from itertools import repeat
 from typing import Any
 
 from faye_sync.concurrency.base import Lock
@@ -53,12 +53,14 @@ def reentrant_lock() -> Lock:
 # made rare.)
 WAIT = (True,)
 
+_NO_WAITS = repeat(False)
+
 
 def attempts(lock: Lock) -> Iterator[bool]:
     """Make what tries to take a lock each time it is advanced, without waiting, for ever.
 
     Use it as ``for held in attempts: break``. Safe from any thread."""
-    return iter(partial(lock.acquire, False), None)
+    return map(lock.acquire, _NO_WAITS)
 
 
 def at_most(timeout: float | None) -> float:

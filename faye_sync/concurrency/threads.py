@@ -6,6 +6,7 @@ import _thread
 import select
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from faye_sync.concurrency.base import Event, Lock
 from faye_sync.concurrency.locks import at_most, leaf_lock, original, threading_is_patched
@@ -20,35 +21,33 @@ class ThreadEvent:
 
     def __init__(self) -> None:
         self._flag = False
-        self._waiters_lock = leaf_lock()
+        # Whoever waits goes in here before it looks at the flag; set() does it the other way round.
         self._waiters: list[_thread.LockType] = []
 
     def is_set(self) -> bool:
         return self._flag
 
     def set(self) -> None:
-        with self._waiters_lock:
-            self._flag = True
-            waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            waiter.release()
+        self._flag = True
+        while self._waiters:
+            with suppress(IndexError):
+                self._waiters.pop().release()
 
     def clear(self) -> None:
         self._flag = False
 
     def wait(self, timeout: float | None = None) -> bool:
-        with self._waiters_lock:
-            if self._flag:
-                return True
-            waiter = leaf_lock()
-            waiter.acquire()
-            self._waiters.append(waiter)
-        woken = waiter.acquire(True, at_most(timeout))
-        if not woken:
-            with self._waiters_lock:
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
-        return woken or self._flag
+        if self._flag:
+            return True
+        waiter = leaf_lock()
+        waiter.acquire()
+        self._waiters.append(waiter)
+        try:
+            return self.is_set() or waiter.acquire(True, at_most(timeout)) or self.is_set()
+        finally:
+            # Unless set() has taken it.
+            with suppress(ValueError):
+                self._waiters.remove(waiter)
 
 
 class Threads:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from faye_sync.driver.extension import Message
 from faye_sync.driver.frames import (
     BINARY,
@@ -13,10 +15,19 @@ from faye_sync.driver.frames import (
 )
 from faye_sync.errors import ProtocolError
 
-# Which first octets are legal: between messages, and within a fragmented one (section 5.4).
-CONTROLS = frozenset((0x88, 0x89, 0x8A))
-BEGINNINGS = frozenset((0x01, 0x02, 0x81, 0x82))
-CONTINUED = CONTROLS | {0x00, 0x80}
+_CONTROLS = frozenset((0x88, 0x89, 0x8A))
+_BEGINNINGS = frozenset((0x01, 0x02, 0x81, 0x82))
+
+# Which first octets are legal within a fragmented message (section 5.4).
+CONTINUED = _CONTROLS | {0x00, 0x80}
+
+
+@cache
+def beginnings(allowed_rsv: int) -> frozenset[int]:
+    """Tell which first octets are legal between messages, where these bits may be set."""
+    return _CONTROLS | {
+        first | bits << 4 for first in _BEGINNINGS for bits in range(8) if not bits & ~allowed_rsv
+    }
 
 
 def head_of(first: int, data: bytes = b"") -> Message:

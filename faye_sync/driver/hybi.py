@@ -106,6 +106,7 @@ class HybiServer(_Hybi):
     def start(self) -> None:
         """Queue the 101 and the OpenEvent, before any thread uses a half. Once only."""
         self.sending.framed(self._head)
+        self._head = b""
         self.receiving.start()
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from faye_sync.driver.base import Piece, Received
 from faye_sync.driver.extension import Message
-from faye_sync.driver.first_octet import BEGINNINGS, CONTINUED, CONTROLS, head_of, illegal
+from faye_sync.driver.first_octet import CONTINUED, beginnings, head_of, illegal
 from faye_sync.driver.frames import (
     CLOSE,
     CONTINUATION,
@@ -84,7 +84,7 @@ class HybiReceiving:
         self._packed_limit = packed_limit(max_length)
         self._allowed_rsv = 0
         self._packs_all = False
-        self._beginnings = CONTROLS | BEGINNINGS
+        self._beginnings = beginnings(0)
         self._events: list[Received] = []
         self._is_over = False
         # Where the next message that does not come whole is a stream, or the one under way is.
@@ -114,12 +114,7 @@ class HybiReceiving:
         bear one are handed out packed; where packs_all is set, all messages are."""
         self._allowed_rsv = allowed_rsv
         self._packs_all = packs_all
-        self._beginnings = CONTROLS | {
-            first | bits << 4
-            for first in BEGINNINGS
-            for bits in range(8)
-            if not bits & ~allowed_rsv
-        }
+        self._beginnings = beginnings(allowed_rsv)
 
     def start(self) -> None:
         """Tell that the handshake is done: the next event is an OpenEvent."""
