@@ -1,11 +1,15 @@
-"""Flags of the greenlet world."""
+"""Flags, waits and names of the greenlet world."""
 
 from __future__ import annotations
 
+import gc
+import socket
 import threading
 import time
+import weakref
 
 import gevent
+import pytest
 
 from faye_sync.concurrency.greenlets import Greenlets
 
@@ -34,3 +38,42 @@ def test_wait_on_a_set_flag_returns_though_an_earlier_waiter_times_out():
         return late.dead
 
     assert in_a_fresh_hub(race) == [True]
+
+
+def test_a_flag_that_nobody_waits_for_is_kept_and_wakes_those_who_wait_later():
+    def wait_twice() -> tuple[bool, bool, bool]:
+        flag = Greenlets(gevent.get_hub()).event()
+        flag.set()
+        before = flag.wait(10)
+        flag.clear()
+        cleared = flag.wait(0)
+        gevent.spawn(flag.set)
+        return before, cleared, flag.wait(10)
+
+    assert in_a_fresh_hub(wait_twice) == [(True, False, True)]
+
+
+def test_a_greenlet_that_is_remembered_does_not_live_on():
+    def remember() -> tuple[bool, bool]:
+        world = Greenlets(gevent.get_hub())
+        greenlet = gevent.spawn(world.current)
+        remembered, known = greenlet.get(), weakref.ref(greenlet)
+        was_told_apart = remembered == known and remembered != world.current()
+        del greenlet
+        gevent.sleep(0)  # the hub lets go of it
+        gc.collect()
+        return was_told_apart, known() is None
+
+    assert in_a_fresh_hub(remember) == [(True, True)]
+
+
+@pytest.mark.parametrize("timeout", [None, 10.0])
+def test_a_timeout_of_the_users_ends_a_wait_and_reaches_him(timeout):
+    def wait() -> bool:
+        world = Greenlets(gevent.get_hub())
+        ours, peer = socket.socketpair()
+        with ours, peer, pytest.raises(gevent.Timeout), gevent.Timeout(0.05):
+            world.wait_readable(ours.fileno(), timeout)
+        return not world._waits
+
+    assert in_a_fresh_hub(wait) == [True]

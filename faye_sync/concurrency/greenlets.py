@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from weakref import ref
 
 from faye_sync.concurrency.base import Event, Lock
 from faye_sync.concurrency.locks import original
@@ -24,23 +25,34 @@ MOMENT = 1e-6
 
 
 class GreenletEvent:
-    """A flag for the greenlets of one hub: gevent's own, asked before it is waited for."""
+    """A flag for the greenlets of one hub; gevent's own is made for whoever waits first.
 
-    # gevent 26.9 lets wait() on a set flag queue behind those being woken, and forgets that queue
-    # when the last of these times out in the same turn of the hub: the caller waits for ever.
-    def __init__(self, event: Event) -> None:
-        self._event = event
+    Most flags are never waited for, and gevent's takes 600 octets."""
+
+    def __init__(self) -> None:
+        self._flag = False
+        self._event: Event | None = None
 
     def is_set(self) -> bool:
-        return self._event.is_set()
+        return self._flag
 
     def set(self) -> None:
-        self._event.set()
+        self._flag = True
+        if self._event is not None:
+            self._event.set()
 
     def clear(self) -> None:
-        self._event.clear()
+        self._flag = False
+        if self._event is not None:
+            self._event.clear()
 
     def wait(self, timeout: float | None = None) -> bool:
+        if self._event is None:
+            from gevent.event import Event as HubEvent
+
+            self._event = HubEvent()
+        # Asked first: gevent 26.9 lets wait() on a set flag queue behind those being woken, and
+        # forgets that queue when the last of these times out in the same turn of the hub.
         return self.is_set() or self._event.wait(timeout) or self.is_set()
 
 
@@ -70,9 +82,7 @@ class Greenlets:
         return lock
 
     def event(self) -> Event:
-        from gevent.event import Event as HubEvent
-
-        return GreenletEvent(HubEvent())
+        return GreenletEvent()
 
     def spawn(self, name: str, function: Callable[[], object]) -> None:
         import gevent
@@ -85,7 +95,8 @@ class Greenlets:
     def current(self) -> object:
         import gevent
 
-        return gevent.getcurrent()
+        # Whoever is remembered must not live on for that.
+        return ref(gevent.getcurrent())
 
     def is_home(self) -> bool:
         return bool(self._get_ident() == self._thread)
@@ -132,8 +143,9 @@ class Greenlets:
         self._forks += 1
         for timer in self._pauses:
             timer.stop()
-        for watchers, timeout in self._waits.values():
-            timeout.close()
+        for watchers, limit in self._waits.values():
+            if limit is not None:
+                limit.close()
             for watcher in watchers:
                 watcher.stop()
         self._pauses.clear()
@@ -141,22 +153,29 @@ class Greenlets:
         self._jobs.clear()
 
     def _wait(
-        self, fds: tuple[int, ...], events: int, timeout: float | None, ref: bool = True
+        self, fds: tuple[int, ...], events: int, timeout: float | None, *, is_noticed: bool = True
     ) -> bool:
         from gevent import Timeout
         from gevent.hub import Waiter
 
         waiter = Waiter(self.hub)
-        watchers = [self.hub.loop.io(fd, events, ref=ref) for fd in fds]
-        limit = Timeout(timeout, False, ref=ref)
+        watchers = [self.hub.loop.io(fd, events, ref=is_noticed) for fd in fds]
+        limit = None if timeout is None else Timeout(timeout, ref=is_noticed)
         self._waits[waiter] = (watchers, limit)
         try:
-            with limit:
-                for watcher in watchers:
-                    watcher.start(waiter.switch, True)
-                return bool(waiter.get())
+            if limit is not None:
+                limit.start()
+            for watcher in watchers:
+                watcher.start(waiter.switch, True)
+            return bool(waiter.get())
+        except Timeout as late:
+            # A user's own passes.
+            if late is not limit:
+                raise
             return False
         finally:
+            if limit is not None:
+                limit.close()
             for watcher in watchers:
                 watcher.close()
             self._waits.pop(waiter, None)
@@ -177,7 +196,7 @@ class Greenlets:
             function()
 
     def _wait_unnoticed(self, fd: int, timeout: float | None) -> bool:
-        return self._wait((fd,), _READABLE, timeout, ref=False)
+        return self._wait((fd,), _READABLE, timeout, is_noticed=False)
 
     def _run_jobs(self) -> None:
         # Runs in the hub itself, which must not wait: each job gets a greenlet.
