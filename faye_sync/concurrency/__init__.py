@@ -8,7 +8,7 @@ eventlet patches the process would stop its hub."""
 
 from __future__ import annotations
 
-from faye_sync.concurrency.base import Concurrency, Event, Lock
+from faye_sync.concurrency.base import Concurrency, Event, Lock, Lookout
 from faye_sync.concurrency.greenlets import gevent_hub
 from faye_sync.concurrency.locks import (
     WAIT,
@@ -27,6 +27,7 @@ __all__ = [
     "Concurrency",
     "Event",
     "Lock",
+    "Lookout",
     "at_most",
     "attempts",
     "blocking",

@@ -38,6 +38,16 @@ class Event(Protocol):
         """Wait for the flag; False when timeout seconds passed first."""
 
 
+class Lookout(Protocol):
+    """What waits for one descriptor again and again, by one thread or greenlet at a time."""
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait for octets or the end; False when timeout seconds passed first."""
+
+    def close(self) -> None:
+        """Give up what it holds, before the descriptor is closed."""
+
+
 class Concurrency(Protocol):
     """What a connection needs of the world it lives in."""
 
@@ -62,8 +72,8 @@ class Concurrency(Protocol):
     def wait_readable(self, fd: int, timeout: float | None) -> bool:
         """Wait for octets or the end; False when timeout seconds passed first."""
 
-    def reader(self, fd: int) -> Callable[[float | None], bool]:
-        """Make what waits like wait_readable(fd, timeout), again and again, by one at a time."""
+    def lookout(self, fd: int) -> Lookout:
+        """Make what waits like wait_readable(fd, timeout), and costs less each time."""
 
     def wait_writable(self, fd: int, timeout: float | None) -> bool:
         """Wait for room; False when timeout seconds passed first."""

@@ -9,10 +9,10 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Any
+from weakref import ref
 
-from faye_sync.concurrency.base import Event, Lock
+from faye_sync.concurrency.base import Event, Lock, Lookout
 from faye_sync.concurrency.greenlets import GREENLET_SLICE
 from faye_sync.concurrency.locks import original
 from faye_sync.concurrency.main import main_thread_check
@@ -129,6 +129,20 @@ def forget(hub: Any, listener: Any) -> None:
     hub.listeners[listener.evtype].pop(listener.fileno, None)
 
 
+class ListenerLookout:
+    """A Lookout that listens anew each time."""
+
+    def __init__(self, world: Greenthreads, fd: int) -> None:
+        self._world = world
+        self._fd = fd
+
+    def wait(self, timeout: float | None) -> bool:
+        return self._world.wait_readable(self._fd, timeout)
+
+    def close(self) -> None:
+        """Nothing to give up: whoever waits listens."""
+
+
 class GreenthreadEvent:
     """A flag for the greenthreads of one hub; eventlet's own Event can be raised only once."""
 
@@ -219,7 +233,8 @@ class Greenthreads:
     def current(self) -> object:
         import greenlet
 
-        return greenlet.getcurrent()
+        # Whoever is remembered must not live on for that.
+        return ref(greenlet.getcurrent())
 
     def is_home(self) -> bool:
         return bool(self._get_ident() == self._thread)
@@ -228,8 +243,8 @@ class Greenthreads:
         self._jobs.append(job)
         self._ring()
 
-    def reader(self, fd: int) -> Callable[[float | None], bool]:
-        return partial(self.wait_readable, fd)
+    def lookout(self, fd: int) -> Lookout:
+        return ListenerLookout(self, fd)
 
     def wait_readable(self, fd: int, timeout: float | None) -> bool:
         # The hub fires timers before it looks at sockets: at the timeout, look once more.
@@ -245,7 +260,7 @@ class Greenthreads:
         # By elapsed time, not by count: see Greenlets. A timer of 0 lets eventlet look at sockets
         # and the other timers first. The hub itself, as in a signal handler, cannot wait.
         if time.perf_counter() - self._resumed_at > GREENLET_SLICE:
-            if self.current() is not self.hub.greenlet:
+            if not self._is_in_hub():
                 self._wait((), self.hub.READ, 0)
             self._resumed_at = time.perf_counter()
 
@@ -269,9 +284,14 @@ class Greenthreads:
     def soon(self, function: Callable[..., object], *arguments: object) -> None:
         """Have the hub call function; from home only."""
         self.hub.schedule_call_global(0, function, *arguments)
-        if self.current() is self.hub.greenlet:
+        if self._is_in_hub():
             # Perhaps a signal handler, in a hub that sleeps: only a descriptor wakes that.
             self._ring()
+
+    def _is_in_hub(self) -> bool:
+        import greenlet
+
+        return bool(greenlet.getcurrent() is self.hub.greenlet)
 
     def _wait(self, fds: tuple[int, ...], interest: str, timeout: float | None) -> bool:
         wait = Wait(self.hub)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import ref
 
-from faye_sync.concurrency.base import Event, Lock
+from faye_sync.concurrency.base import Event, Lock, Lookout
 from faye_sync.concurrency.locks import original
 from faye_sync.concurrency.main import main_thread_check
 from faye_sync.readiness import EpollPoller, Poller, PollPoller
@@ -56,6 +55,24 @@ class GreenletEvent:
         return self.is_set() or self._event.wait(timeout) or self.is_set()
 
 
+class WatcherLookout:
+    """A Lookout on a watcher that is kept: making one costs as much as all the rest of a wait."""
+
+    def __init__(self, world: Greenlets, fd: int) -> None:
+        self._world = world
+        self._fd = fd
+        self._watcher = world.hub.loop.io(fd, _READABLE)
+
+    def wait(self, timeout: float | None) -> bool:
+        if timeout is not None:
+            return self._world.wait_readable(self._fd, timeout)
+        self._world.wait_for(self._watcher)
+        return True
+
+    def close(self) -> None:
+        self._watcher.close()
+
+
 class Greenlets:
     """Greenlets of one gevent hub; gevent's locks even where nothing is patched.
 
@@ -67,7 +84,7 @@ class Greenlets:
         self._get_ident = original("_thread", "get_ident")
         self._jobs: deque[Callable[[], object]] = deque()
         # All that greenlets wait for at this moment: watchers of descriptors, and a timer.
-        self._waits: dict[Any, tuple[list[Any], Any]] = {}
+        self._waits: dict[Any, tuple[Sequence[Any], Any]] = {}
         self._pauses: set[Any] = set()
         self._forks = 0
         # unref'd: a hub that has nothing else to do may end.
@@ -105,8 +122,17 @@ class Greenlets:
         self._jobs.append(job)
         self._doorbell.send()
 
-    def reader(self, fd: int) -> Callable[[float | None], bool]:
-        return partial(self.wait_readable, fd)
+    def lookout(self, fd: int) -> Lookout:
+        return WatcherLookout(self, fd)
+
+    def wait_for(self, watcher: Any) -> None:
+        """Wait until a watcher of the hub fires; for one greenlet at a time."""
+        self._waits[watcher] = ((watcher,), None)
+        try:
+            self.hub.wait(watcher)
+        finally:
+            del self._waits[watcher]
+            self._resumed_at = time.perf_counter()
 
     def wait_readable(self, fd: int, timeout: float | None) -> bool:
         return self._wait((fd,), _READABLE, timeout)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from faye_sync.concurrency.base import Event, Lock
+from faye_sync.concurrency.base import Event, Lock, Lookout
 from faye_sync.concurrency.locks import at_most, leaf_lock, original, threading_is_patched
 from faye_sync.readiness import EpollPoller, Poller, PollPoller, milliseconds
 
@@ -50,6 +50,20 @@ class ThreadEvent:
                 self._waiters.remove(waiter)
 
 
+class PollLookout:
+    """A Lookout on poll(2)."""
+
+    def __init__(self, fd: int) -> None:
+        self._poll = original("select", "poll")()
+        self._poll.register(fd, select.POLLIN)
+
+    def wait(self, timeout: float | None) -> bool:
+        return bool(self._poll.poll(milliseconds(timeout)))
+
+    def close(self) -> None:
+        """Nothing to give up: poll(2) has no descriptor."""
+
+
 class Threads:
     """Real threads, real locks, blocking waits."""
 
@@ -77,10 +91,8 @@ class Threads:
     def wait_readable(self, fd: int, timeout: float | None) -> bool:
         return self._wait((fd,), select.POLLIN, timeout)
 
-    def reader(self, fd: int) -> Callable[[float | None], bool]:
-        poll = original("select", "poll")()
-        poll.register(fd, select.POLLIN)
-        return lambda timeout: bool(poll.poll(milliseconds(timeout)))
+    def lookout(self, fd: int) -> Lookout:
+        return PollLookout(fd)
 
     def wait_writable(self, fd: int, timeout: float | None) -> bool:
         return self._wait((fd,), select.POLLOUT, timeout)

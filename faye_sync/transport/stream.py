@@ -14,7 +14,7 @@ from _socket import socket as PlainSocket
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from faye_sync.concurrency import THREADS, Concurrency, main_thread_check, reentrant_lock
+from faye_sync.concurrency import THREADS, Concurrency, Lookout, main_thread_check, reentrant_lock
 
 # A message of 64 KiB with its header. A much larger buffer costs ten times as much: malloc maps
 # fresh pages for it.
@@ -98,8 +98,8 @@ class SocketStream:
         self._descriptor_lock = reentrant_lock()
         self._process = os.getpid()
         self.error: OSError | None = None
-        # What waits for octets, made when somebody does.
-        self._reader: Callable[[float | None], bool] | None = None
+        # Made when somebody waits for octets.
+        self._lookout: Lookout | None = None
         # Seconds that recv() waits; None for ever.
         self._silence: float | None = None
 
@@ -110,9 +110,9 @@ class SocketStream:
         self._silence = seconds
 
     def wait_readable(self, timeout: float | None) -> bool:
-        if self._reader is None:
-            self._reader = self._world.reader(self._fd)
-        return self._reader(timeout)
+        if self._lookout is None:
+            self._lookout = self._world.lookout(self._fd)
+        return self._lookout.wait(timeout)
 
     def wait_any(self, other: int, timeout: float | None) -> bool:
         return self._world.wait_any((self._fd, other), timeout)
@@ -132,6 +132,9 @@ class SocketStream:
             # A forked child: a thread that held the lock is the parent's, and never lets go here.
             self._descriptor_lock = reentrant_lock()
         with self._descriptor_lock:
+            if self._lookout is not None:
+                self._lookout.close()
+                self._lookout = None
             PlainSocket.close(self._sock)
 
     def _recv_raw(self) -> bytes | None:
@@ -254,13 +257,13 @@ class CooperativeStream(CountingStream):
     def recv(self) -> bytes:
         self._world.breathe()
         while (data := self.recv_now()) is None:
-            self._world.wait_readable(self._fd, None)
+            self.wait_readable(None)
         return data
 
     def recv_into(self, room: memoryview) -> int | None:
         self._world.breathe()
         while (count := super().recv_into(room)) is None:
-            self._world.wait_readable(self._fd, None)
+            self.wait_readable(None)
         return count
 
 
