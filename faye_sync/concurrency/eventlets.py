@@ -14,7 +14,7 @@ from weakref import ref
 
 from faye_sync.concurrency.base import Event, Lock, Lookout
 from faye_sync.concurrency.greenlets import GREENLET_SLICE
-from faye_sync.concurrency.locks import original
+from faye_sync.concurrency.locks import get_ident, original
 from faye_sync.concurrency.main import main_thread_check
 from faye_sync.concurrency.threads import THREADS
 from faye_sync.readiness import LONGEST, EpollPoller, Poller
@@ -204,8 +204,7 @@ class Greenthreads:
 
     def __init__(self, hub: Any) -> None:
         self.hub = hub
-        self._get_ident = original("_thread", "get_ident")
-        self._thread = self._get_ident()
+        self._thread = get_ident()
         self._jobs: deque[Callable[[], object]] = deque()
         # What a fork ends in the child: who waits here, and who is yet to begin.
         self._waits: set[Wait] = set()
@@ -237,7 +236,7 @@ class Greenthreads:
         return ref(greenlet.getcurrent())
 
     def is_home(self) -> bool:
-        return bool(self._get_ident() == self._thread)
+        return bool(get_ident() == self._thread)
 
     def post(self, job: Callable[[], object]) -> None:
         self._jobs.append(job)

@@ -10,7 +10,7 @@ from typing import Any
 from weakref import ref
 
 from faye_sync.concurrency.base import Event, Lock, Lookout
-from faye_sync.concurrency.locks import original
+from faye_sync.concurrency.locks import get_ident, original
 from faye_sync.concurrency.main import main_thread_check
 from faye_sync.readiness import EpollPoller, Poller, PollPoller
 
@@ -81,7 +81,6 @@ class Greenlets:
     def __init__(self, hub: Any) -> None:
         self.hub = hub
         self._thread = hub.thread_ident
-        self._get_ident = original("_thread", "get_ident")
         self._jobs: deque[Callable[[], object]] = deque()
         # All that greenlets wait for at this moment: watchers of descriptors, and a timer.
         self._waits: dict[Any, tuple[Sequence[Any], Any]] = {}
@@ -116,7 +115,7 @@ class Greenlets:
         return ref(gevent.getcurrent())
 
     def is_home(self) -> bool:
-        return bool(self._get_ident() == self._thread)
+        return bool(get_ident() == self._thread)
 
     def post(self, job: Callable[[], object]) -> None:
         self._jobs.append(job)

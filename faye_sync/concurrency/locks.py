@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _thread
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import repeat
 from typing import Any
 
@@ -34,15 +34,21 @@ def threading_is_patched() -> bool:
     )
 
 
+# Once: what is patched later does not change them, and each connection has ten locks.
+get_ident: Callable[[], int] = original("_thread", "get_ident")
+_allocate_lock = original("_thread", "allocate_lock")
+_allocate_rlock = original("_thread", "RLock")
+
+
 def leaf_lock() -> _thread.LockType:
     """Make a real lock for a few instructions without a wait, so it serves greenlets too."""
-    lock: _thread.LockType = original("_thread", "allocate_lock")()
+    lock: _thread.LockType = _allocate_lock()
     return lock
 
 
 def reentrant_lock() -> Lock:
     """Make a leaf_lock() that a signal handler may take over the thread which holds it."""
-    lock: Lock = original("_thread", "RLock")()
+    lock: Lock = _allocate_rlock()
     return lock
 
 

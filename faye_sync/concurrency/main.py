@@ -6,14 +6,13 @@ import os
 import threading
 from collections.abc import Callable
 
-from faye_sync.concurrency.locks import original
+from faye_sync.concurrency.locks import get_ident, original
 
 
 def main_thread_check() -> Callable[[], bool]:
     """Make a check, quick enough for each message, whether its caller runs signal handlers.
 
     It says no everywhere if it is not made by the one who does."""
-    get_ident: Callable[[], int] = original("_thread", "get_ident")
     here = get_ident()
     # Where gevent has patched threading, its main thread has another ident; Linux knows it by its
     # number, but not everywhere is the process's first thread Python's.

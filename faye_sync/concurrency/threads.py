@@ -9,7 +9,13 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from faye_sync.concurrency.base import Event, Lock, Lookout
-from faye_sync.concurrency.locks import at_most, leaf_lock, original, threading_is_patched
+from faye_sync.concurrency.locks import (
+    at_most,
+    get_ident,
+    leaf_lock,
+    original,
+    threading_is_patched,
+)
 from faye_sync.readiness import EpollPoller, Poller, PollPoller, milliseconds
 
 
@@ -80,7 +86,7 @@ class Threads:
             threading.Thread(target=function, name=name, daemon=True).start()
 
     def current(self) -> object:
-        return original("_thread", "get_ident")()
+        return get_ident()
 
     def is_home(self) -> bool:
         return True

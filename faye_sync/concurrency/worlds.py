@@ -14,7 +14,7 @@ from faye_sync.concurrency.eventlets import (
     is_green,
 )
 from faye_sync.concurrency.greenlets import Greenlets, gevent_hub_here
-from faye_sync.concurrency.locks import original
+from faye_sync.concurrency.locks import get_ident, original
 from faye_sync.concurrency.threads import THREADS, ThreadEvent
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ def world_of(sock: object) -> Concurrency:
     Returns:
         The greenlets of this thread's hub when sock is gevent's or eventlet's, else threads.
     """
-    ident = original("_thread", "get_ident")()
+    ident = get_ident()
     hub: Any
     if is_green(sock):
         kind: type[Greenlets | Greenthreads] = Greenthreads
@@ -51,7 +51,7 @@ def world_here() -> Concurrency:
         The greenlets of this thread's hub when it has one, or would get one by the
         next thing it waits for; else threads.
     """
-    ident = original("_thread", "get_ident")()
+    ident = get_ident()
     for kind, hub in ((Greenlets, gevent_hub_here()), (Greenthreads, eventlet_hub_here())):
         if hub is not None:
             return _world_on(hub, kind, ident)
