@@ -239,8 +239,11 @@ def test_a_last_frame_waits_for_a_sender_who_is_about_to_be_done(way):
 
 
 def test_the_backlog_counts_octets_and_lets_one_large_message_pass():
-    backlog = Backlog(100)
+    lines: list[object] = []
+    backlog = Backlog(100, lines)
+    assert lines == []
     assert backlog.put((print, ()), 500, ahead=0)
+    assert any(lines)
     assert not backlog.put((print, ()), 1, ahead=0)
     assert backlog.take() == ((print, ()), 500)
     assert backlog.octets == 0
