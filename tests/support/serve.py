@@ -40,6 +40,14 @@ def end(*_):
 end.was_told = False
 
 
+def end_after_all(unraisable):
+    """Try again where end() was run in a finalizer, which Python does not let raise."""
+    if unraisable.exc_type is SystemExit:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
 def werkzeug(app, fd, *tls):
     serve_werkzeug(app, fd, threaded=True, ssl_context=tls or None)
 
@@ -150,4 +158,6 @@ if __name__ == "__main__":
     _, server, target, descriptor, *tls = sys.argv
     module, _, name = target.partition(":")
     signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGALRM, end)
+    sys.unraisablehook = end_after_all
     SERVERS[server](getattr(import_module(module), name), int(descriptor), *tls)
