@@ -35,6 +35,8 @@ class Kind:
         early: Octets that come in the segment of the request are kept.
         detaches: callbacks and start give the call back to the server.
         bound: It binds by itself, and this finds its port in its log; "" inherits a socket.
+        deaf: A signal that comes soon after its first answer may be lost: its master, which takes
+            them, is not ready yet.
         interactive: Ctrl-C in a terminal ends it, that is SIGINT to all of its processes.
         limits: What a user has to know beside that.
     """
@@ -50,6 +52,7 @@ class Kind:
     early: bool = True
     detaches: bool = True
     bound: str = ""
+    deaf: bool = False
     interactive: bool = False
     limits: str = ""
 
@@ -247,6 +250,7 @@ SERVERS: dict[str, Kind] = {
         _uwsgi("--http-socket", "FD", "--threads", "4"),
         "uWSGI, --http-socket",
         "pyuwsgi",
+        deaf=True,
         calls=4,
         early=False,
         limits=_FOUR,
@@ -255,6 +259,7 @@ SERVERS: dict[str, Kind] = {
         _uwsgi("--http", "FD", "--http-websockets", "--threads", "4"),
         "uWSGI, --http with --http-websockets",
         "pyuwsgi",
+        deaf=True,
         calls=4,
         duplex=False,
         early=False,
@@ -265,6 +270,7 @@ SERVERS: dict[str, Kind] = {
         _uwsgi("--http-socket", "FD", "--gevent", "100", "--gevent-monkey-patch"),
         "uWSGI, --gevent",
         "pyuwsgi",
+        deaf=True,
         runs="gevent",
         calls=100,
         early=False,

@@ -106,11 +106,19 @@ class Server:
         usual = signal.SIGINT if self.kind and self.kind.interactive else signal.SIGTERM
         try:
             if self.process.poll() is None:
-                self.send_signal(how or usual)
+                self._tell(how or usual)
             self.process.wait(END)
         finally:
             self._kill_the_rest()
         return self.log()
+
+    def _tell(self, how: int) -> None:
+        self.send_signal(how)
+        if self.kind and self.kind.deaf:
+            try:
+                self.process.wait(END / 2)
+            except subprocess.TimeoutExpired:
+                self.send_signal(how)
 
     def _kill_the_rest(self) -> None:
         try:
