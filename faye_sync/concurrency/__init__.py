@@ -17,11 +17,12 @@ from faye_sync.concurrency.locks import (
     leaf_lock,
     reentrant_lock,
 )
-from faye_sync.concurrency.main import main_thread_check
+from faye_sync.concurrency.main import LATEST, main_thread_check
 from faye_sync.concurrency.threads import THREADS
 from faye_sync.concurrency.worlds import blocking, call_home, world_here, world_of
 
 __all__ = [
+    "LATEST",
     "THREADS",
     "WAIT",
     "Concurrency",

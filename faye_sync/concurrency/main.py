@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+import time
 from collections.abc import Callable
 
 from faye_sync.concurrency.locks import get_ident, original
+
+# Seconds after which a wait of the main thread looks for signals that came as it began: Python looks
+# for them and then waits, and not in one step.
+LATEST = 1.0
 
 
 def main_thread_check() -> Callable[[], bool]:
@@ -19,3 +25,24 @@ def main_thread_check() -> Callable[[], bool]:
     is_first = original("_thread", "get_native_id")() == os.getpid()
     is_main = is_first or here == threading.main_thread().ident
     return lambda: is_main and get_ident() == here
+
+
+def wait_with_signals(
+    wait: Callable[[float | None], bool], timeout: float | None, is_main_thread: Callable[[], bool]
+) -> bool:
+    """Wait as wait(timeout) does, but look for signals now and then where they are handled.
+
+    Args:
+        wait: Waits so many seconds, None being for ever; False when they passed first.
+        timeout: Seconds for all of it; None waits for ever.
+        is_main_thread: What main_thread_check() made.
+    """
+    if not is_main_thread():
+        return wait(timeout)
+    end = math.inf if timeout is None else time.monotonic() + timeout
+    while True:
+        left = max(0.0, end - time.monotonic())
+        if wait(min(left, LATEST)):
+            return True
+        if left <= LATEST:
+            return False

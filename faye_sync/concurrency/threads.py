@@ -16,6 +16,7 @@ from faye_sync.concurrency.locks import (
     original,
     threading_is_patched,
 )
+from faye_sync.concurrency.main import main_thread_check, wait_with_signals
 from faye_sync.readiness import EpollPoller, Poller, PollPoller, milliseconds
 
 
@@ -49,11 +50,17 @@ class ThreadEvent:
         waiter.acquire()
         self._waiters.append(waiter)
         try:
-            return self.is_set() or waiter.acquire(True, at_most(timeout)) or self.is_set()
+            return self.is_set() or _acquire(waiter, timeout) or self.is_set()
         finally:
             # Unless set() has taken it.
             with suppress(ValueError):
                 self._waiters.remove(waiter)
+
+
+def _acquire(lock: _thread.LockType, timeout: float | None) -> bool:
+    return wait_with_signals(
+        lambda seconds: lock.acquire(True, at_most(seconds)), timeout, main_thread_check()
+    )
 
 
 class PollLookout:
@@ -62,8 +69,12 @@ class PollLookout:
     def __init__(self, fd: int) -> None:
         self._poll = original("select", "poll")()
         self._poll.register(fd, select.POLLIN)
+        self._is_main_thread = main_thread_check()
 
     def wait(self, timeout: float | None) -> bool:
+        return wait_with_signals(self._wait, timeout, self._is_main_thread)
+
+    def _wait(self, timeout: float | None) -> bool:
         return bool(self._poll.poll(milliseconds(timeout)))
 
     def close(self) -> None:
@@ -124,7 +135,9 @@ class Threads:
         poll = original("select", "poll")()
         for fd in fds:
             poll.register(fd, interest)
-        return bool(poll.poll(milliseconds(timeout)))
+        return wait_with_signals(
+            lambda seconds: bool(poll.poll(milliseconds(seconds))), timeout, main_thread_check()
+        )
 
 
 THREADS = Threads()

@@ -14,14 +14,18 @@ from _socket import socket as PlainSocket
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from faye_sync.concurrency import THREADS, Concurrency, Lookout, main_thread_check, reentrant_lock
+from faye_sync.concurrency import (
+    LATEST,
+    THREADS,
+    Concurrency,
+    Lookout,
+    main_thread_check,
+    reentrant_lock,
+)
 
 # A message of 64 KiB with its header. A much larger buffer costs ten times as much: malloc maps
 # fresh pages for it.
 CHUNK = 65536 + 64
-
-# Seconds after which a wait of the main thread looks for signals that came when it began.
-LATEST = 1.0
 
 _NO_WAIT = (socket.MSG_DONTWAIT,)
 _NOTHING = ((),)

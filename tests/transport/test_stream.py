@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _socket
-import ctypes
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ from faye_sync.concurrency import THREADS
 from faye_sync.transport.stream import open_stream, remote_address, set_no_delay
 from faye_sync.transport.waker import Waker
 from tests.support.forked import forked
+from tests.support.late_signal import just_after
 from tests.support.local import tcp_pair
 
 
@@ -95,18 +95,14 @@ class SignalFirst:
     """A socket whose receipts begin just after a signal came that Python has not looked for."""
 
     def __init__(self, sock, number):
-        self._signal = partial(ctypes.CDLL(None).kill, os.getpid(), number)
+        self._number = number
         self._sock = sock
 
     def recv(self, count):
-        return self._as_one_call(partial(_socket.socket.recv, self._sock, count))
+        return just_after(self._number, partial(_socket.socket.recv, self._sock, count))
 
     def recv_into(self, room):
-        return self._as_one_call(partial(_socket.socket.recv_into, self._sock, room))
-
-    def _as_one_call(self, receive):
-        # In C from the first step to the last: between them the interpreter looks for nothing.
-        return sum(map(partial.__call__, (self._signal, receive)))
+        return just_after(self._number, partial(_socket.socket.recv_into, self._sock, room))
 
 
 @pytest.mark.parametrize(
