@@ -180,6 +180,7 @@ class BlockingStream(SocketStream):
             except BlockingIOError:
                 if self._silence is not None:
                     return None
+                self._looked_up()
             except OSError as error:
                 return self._ended(error)
 
@@ -190,6 +191,7 @@ class BlockingStream(SocketStream):
             except BlockingIOError:
                 if self._silence is not None:
                     return None
+                self._looked_up()
             except OSError as error:
                 return len(self._ended(error))
 
@@ -211,8 +213,13 @@ class BlockingStream(SocketStream):
             return 0
         return counts[0]
 
+    def _looked_up(self) -> None:
+        """Nothing came for as long as the kernel counts, and the wait goes on."""
+
     def _count_silence(self, seconds: float) -> None:
-        """Have the kernel count, which costs a recv() nothing. Calls that do not wait ignore it."""
+        """Have the kernel count, which costs a recv() nothing. Calls that do not wait ignore it.
+
+        It counts no more when told 0 seconds."""
         whole, part = divmod(seconds, 1)
         timeval = struct.pack("ll", int(whole), int(part * 1e6))
         try:
@@ -242,11 +249,16 @@ class InterruptibleStream(CountingStream):
     Python looks for a signal, then waits: one that comes in between would lie
     until the next octets do. And gunicorn asks for SIGTERM to restart system
     calls, which the kernel does not do to a recv whose seconds it counts
-    (signal(7))."""
+    (signal(7)). A thread that reads later looks up once."""
 
-    def __init__(self, sock: PlainSocket) -> None:
+    def __init__(self, sock: PlainSocket, is_main_thread: Callable[[], bool]) -> None:
         super().__init__(sock)
+        self._is_main_thread = is_main_thread
         self._count_silence(LATEST)
+
+    def _looked_up(self) -> None:
+        if not self._is_main_thread():
+            self._count_silence(0)
 
 
 class CooperativeStream(CountingStream):
@@ -276,7 +288,7 @@ def open_stream(sock: PlainSocket, world: Concurrency) -> Stream:
     if world is not THREADS:
         return CooperativeStream(sock, world)
     is_main_thread = main_thread_check()
-    return InterruptibleStream(sock) if is_main_thread() else BlockingStream(sock)
+    return InterruptibleStream(sock, is_main_thread) if is_main_thread() else BlockingStream(sock)
 
 
 def set_no_delay(sock: PlainSocket) -> None:

@@ -123,6 +123,28 @@ def test_a_signal_that_comes_as_the_main_thread_begins_to_wait_is_not_left_lying
     deliverance.cancel()
 
 
+def test_another_thread_that_reads_looks_up_no_more_than_once(pair):
+    stream, peer = pair
+    looks = []
+    look_up, stream._looked_up = (
+        stream._looked_up,
+        lambda: [looks.append(kernels_limit()), look_up()],
+    )
+
+    def kernels_limit():
+        return stream._sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16)
+
+    answer = threading.Timer(2.5, peer.send, [b"late"])
+    answer.start()
+    received = []
+    reader = threading.Thread(target=lambda: received.append(stream.recv()), daemon=True)
+    reader.start()
+    reader.join(20)
+    assert received == [b"late"]
+    assert len(looks) == 1
+    assert kernels_limit() == bytes(16)
+
+
 def test_shut_down_twice_and_after_close_is_harmless(pair):
     stream, _ = pair
     stream.shut_down()
