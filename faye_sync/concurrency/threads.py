@@ -66,9 +66,11 @@ def _acquire(lock: _thread.LockType, timeout: float | None) -> bool:
 class PollLookout:
     """A Lookout on poll(2)."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fds: tuple[int, ...], interest: int = select.POLLIN) -> None:
+        # poll, not select: select fails on descriptors above 1023.
         self._poll = original("select", "poll")()
-        self._poll.register(fd, select.POLLIN)
+        for fd in fds:
+            self._poll.register(fd, interest)
         self._is_main_thread = main_thread_check()
 
     def wait(self, timeout: float | None) -> bool:
@@ -106,16 +108,16 @@ class Threads:
         job()
 
     def wait_readable(self, fd: int, timeout: float | None) -> bool:
-        return self._wait((fd,), select.POLLIN, timeout)
+        return PollLookout((fd,)).wait(timeout)
 
     def lookout(self, fd: int) -> Lookout:
-        return PollLookout(fd)
+        return PollLookout((fd,))
 
     def wait_writable(self, fd: int, timeout: float | None) -> bool:
-        return self._wait((fd,), select.POLLOUT, timeout)
+        return PollLookout((fd,), select.POLLOUT).wait(timeout)
 
     def wait_any(self, fds: tuple[int, ...], timeout: float | None) -> bool:
-        return self._wait(fds, select.POLLIN, timeout)
+        return PollLookout(fds).wait(timeout)
 
     def breathe(self) -> None:
         """Nothing to do: the interpreter switches threads by itself."""
@@ -128,16 +130,6 @@ class Threads:
 
     def abandon(self) -> None:
         """Nothing to do: of all threads only the forking one is in the child."""
-
-    @staticmethod
-    def _wait(fds: tuple[int, ...], interest: int, timeout: float | None) -> bool:
-        # poll, not select: select fails on descriptors above 1023.
-        poll = original("select", "poll")()
-        for fd in fds:
-            poll.register(fd, interest)
-        return wait_with_signals(
-            lambda seconds: bool(poll.poll(milliseconds(seconds))), timeout, main_thread_check()
-        )
 
 
 THREADS = Threads()
