@@ -294,7 +294,8 @@ def open_stream(sock: PlainSocket, world: Concurrency) -> Stream:
 def set_no_delay(sock: PlainSocket) -> None:
     """Send small frames at once; Unix sockets do so by themselves."""
     if sock.family in (socket.AF_INET, socket.AF_INET6):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # By name: a TLS object that was taken from its server has methods that lead nowhere.
+        PlainSocket.setsockopt(sock, socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def remote_address(sock: PlainSocket) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import resource
 import socket
 import ssl
@@ -57,6 +58,12 @@ def environ_of(sock, file) -> dict:
     return {"werkzeug.socket": sock, "wsgi.input": file}
 
 
+def sends_at_once(fd: int) -> bool:
+    """Whether the last record of a message leaves before those ahead of it are acknowledged."""
+    with socket.socket(fileno=os.dup(fd)) as copy:
+        return bool(copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+
 def go_through(sock, peer) -> None:
     """Take a connection, and have the server do with its object all that it may."""
     file = sock.makefile("rb")
@@ -65,6 +72,7 @@ def go_through(sock, peer) -> None:
     number = sock.fileno()
     taken = take(find(environ_of(sock, file)))
     assert taken.early == b"early octets"
+    assert sends_at_once(taken.stream.fileno())
     assert taken.stream.fileno() == number != sock.fileno()
     assert file.read() == b""
     use(sock)
