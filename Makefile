@@ -70,6 +70,9 @@ soak: $(VENV)/test ## Stress threads, gevent, eventlet and TLS for a minute or t
 bench: $(VENV)/bench ## Measure beside the peers (30 minutes), write docs/benchmarks.rst
 	$(BIN)/python benchmarks/suite.py --record
 	$(BIN)/python benchmarks/clients.py --record
+	$(BIN)/python benchmarks/tls_echo.py --record
+	$(BIN)/python benchmarks/compressed_echo.py --record
+	$(BIN)/python benchmarks/event_fanout.py --record
 	$(BIN)/python benchmarks/connections.py --record
 	$(BIN)/python benchmarks/page.py
 	$(BIN)/python benchmarks/small_message.py
@@ -78,7 +81,6 @@ bench: $(VENV)/bench ## Measure beside the peers (30 minutes), write docs/benchm
 	$(BIN)/python benchmarks/event_parsing.py $(ARGS)
 	$(BIN)/python benchmarks/event_streams.py $(ARGS)
 	$(BIN)/python benchmarks/event_latency.py $(ARGS)
-	$(BIN)/python benchmarks/compressed_echo.py $(ARGS)
 	$(BIN)/python benchmarks/deflate_speed.py
 	$(BIN)/python benchmarks/deflate_memory.py
 

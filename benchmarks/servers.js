@@ -1,9 +1,11 @@
-// The servers on Node.js that suite.py compares: node benchmarks/servers.js ws|faye-websocket
+// The servers on Node.js that suite.py compares: node benchmarks/servers.js NAME [CERTIFICATE]
 //
 // Prints its port, and serves until it is ended, as servers.py does.
 
 "use strict";
+const { readFileSync } = require("fs");
 const http = require("http");
+const https = require("https");
 
 const MOST = 2 ** 26; // octets of a message
 const listeners = new Set();
@@ -33,8 +35,21 @@ const SERVERS = {
       ws.on("message", (event) => take(event.data));
     });
   },
+  // An event to all who listen for each line on the standard input: event_fanout.py.
+  feed(server) {
+    const { EventSource } = require("faye-websocket");
+    const text =
+      '{"symbol": "ACME", "price": 101.25, "volume": 1200, "at": "2026-01-01T12:00:00Z"}';
+    server.on("request", (request, response) => listeners.add(new EventSource(request, response)));
+    process.stdin.on("data", (lines) => {
+      for (const _ of lines.toString().matchAll("\n"))
+        for (const each of listeners) each.send(text, { id: "7" });
+    });
+  },
 };
 
-const server = http.createServer();
-SERVERS[process.argv[2]](server);
+const [name, certificate] = process.argv.slice(2);
+const pem = certificate && readFileSync(certificate);
+const server = pem ? https.createServer({ key: pem, cert: pem }) : http.createServer();
+SERVERS[name](server);
 server.listen(0, "127.0.0.1", 4096, () => console.log(server.address().port));

@@ -1,11 +1,12 @@
 """The servers that suite.py compares, each run in a process of its own.
 
-    python benchmarks/servers.py NAME
+    python benchmarks/servers.py NAME [CERTIFICATE]
 
 Prints its port, and serves until it is ended: at /echo each message goes back,
 at /broadcast to all who are connected there, at /sink it is dropped, and a text
-is answered. "raw" and "raw whole" are the limit: loops over the bare socket that
-send back what came, frames and all; "raw each" sends a frame for each that came."""
+is answered. With a file of a certificate and its key, under TLS. "raw" and "raw
+whole" are the limit: loops over the bare socket that send back what came, frames
+and all; "raw each" sends a frame for each that came."""
 
 # ruff: noqa: D103, INP001, PLC0415, T201
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -31,6 +33,15 @@ def listen() -> socket.socket:
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     print(listener.getsockname()[1], flush=True)
     return listener
+
+
+def context() -> ssl.SSLContext | None:
+    """What TLS needs; None where the server is to speak without."""
+    if len(sys.argv) < 3:  # the program, the name, the certificate
+        return None
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(sys.argv[2])
+    return made
 
 
 # --- the limit ----------------------------------------------------------------------------------------
@@ -85,9 +96,11 @@ def raw(loop: Callable[[socket.socket], None]) -> None:
             shake_hands(sock)
             loop(sock)
 
-    listener = listen()
+    listener, tls = listen(), context()
     while True:
         sock, _ = listener.accept()
+        if tls is not None:
+            sock = tls.wrap_socket(sock, server_side=True)
         threading.Thread(target=talk, args=(sock,), daemon=True).start()
 
 
@@ -116,28 +129,50 @@ def application(environ: Environ, start_response: Callable[..., Any]) -> Iterabl
     return ws.start(talk)(environ, start_response)
 
 
-def ours_on_werkzeug() -> None:
+def on_werkzeug(app: Callable[..., Any]) -> None:
     from werkzeug.serving import make_server
 
-    listener = listen()
-    server = make_server("127.0.0.1", 0, application, threaded=True, fd=listener.fileno())
-    server.serve_forever()
+    fd = listen().detach()
+    make_server("127.0.0.1", 0, app, True, fd=fd, ssl_context=context()).serve_forever()
 
 
-def ours_on_gevent() -> None:
+def on_gunicorn(app: Callable[..., Any]) -> None:
+    """Serve with one worker of threads, one for each connection that the workloads have."""
+    from gunicorn.app.base import BaseApplication
+
+    class Application(BaseApplication):  # type: ignore[misc]
+        def load_config(self) -> None:
+            settings = {"worker_class": "gthread", "threads": 2100, "worker_connections": 4000}
+            for name, value in {
+                **settings,
+                "bind": f"fd://{fd}",
+                "loglevel": "error",
+                "graceful_timeout": 1,
+            }.items():
+                self.cfg.set(name, value)
+
+        def load(self) -> Callable[..., Any]:
+            return app
+
+    fd = listen().detach()
+    Application().run()
+
+
+def on_gevent(app: Callable[..., Any], **options: Any) -> None:
     from gevent import pywsgi, socket as gevent_socket
 
     sock = gevent_socket.socket(fileno=listen().detach())
-    pywsgi.WSGIServer(sock, application, log=None).serve_forever()
+    if (tls := context()) is not None:
+        options["ssl_context"] = tls
+    pywsgi.WSGIServer(sock, app, log=None, **options).serve_forever()
 
 
 # --- peers ------------------------------------------------------------------------------------------------
 
 
-def flask_sock() -> None:
+def flask_sock() -> Callable[..., Any]:
     from flask import Flask
     from flask_sock import Sock
-    from werkzeug.serving import make_server
 
     app = Flask(__name__)
     app.config["SOCK_SERVER_OPTIONS"] = {"max_message_size": MOST}
@@ -156,9 +191,7 @@ def flask_sock() -> None:
             for each in tuple(listeners):
                 each.send(message)
 
-    listener = listen()
-    server = make_server("127.0.0.1", 0, app, threaded=True, fd=listener.fileno())
-    server.serve_forever()
+    return app
 
 
 def websockets_sync() -> None:
@@ -171,12 +204,11 @@ def websockets_sync() -> None:
             for each in tuple(listeners) or (ws,):
                 each.send(message)
 
-    with serve(talk, sock=listen(), max_size=MOST) as server:
+    with serve(talk, sock=listen(), ssl=context(), max_size=MOST) as server:
         server.serve_forever()
 
 
 def gevent_websocket() -> None:
-    from gevent import pywsgi, socket as gevent_socket
     from geventwebsocket.handler import WebSocketHandler
 
     def app(environ: Environ, _: Callable[..., Any]) -> Iterable[bytes]:
@@ -188,8 +220,7 @@ def gevent_websocket() -> None:
                 each.send(message)
         return ()
 
-    sock = gevent_socket.socket(fileno=listen().detach())
-    pywsgi.WSGIServer(sock, app, log=None, handler_class=WebSocketHandler).serve_forever()
+    on_gevent(app, handler_class=WebSocketHandler)
 
 
 def aiohttp() -> None:
@@ -210,7 +241,7 @@ def aiohttp() -> None:
 
     app = web.Application()
     app.add_routes([web.get("/echo", talk), web.get("/broadcast", talk)])
-    web.run_app(app, sock=listen(), print=None)
+    web.run_app(app, sock=listen(), ssl_context=context(), print=None)
 
 
 def picows() -> None:
@@ -244,7 +275,9 @@ def picows() -> None:
         return Spread() if request.path == b"/broadcast" else Echo()
 
     async def run() -> None:
-        server = await ws_create_server(listener_of, sock=listen(), max_frame_size=MOST)
+        server = await ws_create_server(
+            listener_of, sock=listen(), ssl=context(), max_frame_size=MOST
+        )
         await server.serve_forever()
 
     asyncio.run(run())
@@ -254,10 +287,12 @@ SERVERS: dict[str, Callable[[], None]] = {
     "raw": lambda: raw(echo_what_comes),
     "raw whole": lambda: raw(echo_whole_messages),
     "raw each": lambda: raw(send_each),
-    "faye_sync": ours_on_werkzeug,
-    "faye_sync pure": ours_on_werkzeug,
-    "faye_sync gevent": ours_on_gevent,
-    "flask-sock": flask_sock,
+    "faye_sync": lambda: on_werkzeug(application),
+    "faye_sync pure": lambda: on_werkzeug(application),
+    "faye_sync gthread": lambda: on_gunicorn(application),
+    "faye_sync gevent": lambda: on_gevent(application),
+    "flask-sock": lambda: on_werkzeug(flask_sock()),
+    "flask-sock gthread": lambda: on_gunicorn(flask_sock()),
     "websockets": websockets_sync,
     "gevent-websocket": gevent_websocket,
     "aiohttp": aiohttp,

@@ -37,6 +37,7 @@ HERE = Path(__file__).parent
 CACHE = HERE.parent / ".cache"
 LOAD = CACHE / "load"
 WARMUP = 0.2  # seconds
+PATIENCE = 5.0  # seconds that a server has to end by itself
 
 ON_NODE = ("ws", "faye-websocket")
 SERVERS = (*ON_PYTHON, *ON_NODE)
@@ -65,16 +66,25 @@ class Workload:
     without: tuple[str, ...] = ()
 
 
-LARGE = {"limit": "raw whole", "without": ("raw", "raw each", "gevent-websocket")}
-SHARED = ("raw", "raw whole", "raw each")
+# What gunicorn does before a connection detaches shows where connections are opened.
+GUNICORN = ("faye_sync gthread", "flask-sock gthread")
+LARGE = {"limit": "raw whole", "without": ("raw", "raw each", "gevent-websocket", *GUNICORN)}
+SHARED = ("raw", "raw whole", "raw each", *GUNICORN)
 SMALL = ("raw whole", "raw each")
 WORKLOADS = (
     Workload("32 B, one connection", ("1", "1", "32", "binary"), without=SMALL),
     Workload(
-        "32 B, 64 at once", ("1", "64", "32", "binary"), limit="raw each", without=("raw whole",)
+        "32 B, 64 at once",
+        ("1", "64", "32", "binary"),
+        limit="raw each",
+        without=("raw whole", *GUNICORN),
     ),
     Workload("128 B text, 64 connections", ("64", "1", "128", "text"), cpus=2, without=SMALL),
-    Workload("128 B text, 2,000 connections", ("2000", "1", "128", "text"), without=SMALL),
+    Workload(
+        "128 B text, 2,000 connections",
+        ("2000", "1", "128", "text"),
+        without=(*SMALL, *GUNICORN),
+    ),
     Workload("64 KiB", ("1", "1", "65536", "binary"), **LARGE),
     Workload("1 MiB", ("1", "1", "1048576", "binary"), **LARGE),
     Workload("16 MiB", ("1", "1", "16777216", "binary"), **LARGE),
@@ -99,14 +109,20 @@ class Server:
     process: subprocess.Popen[str]
     port: int
 
+    def processes(self) -> list[int]:
+        """Its process, and the workers where that one has started any."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [self.process.pid, *map(int, children.read_text(encoding="ascii").split())]
+
     def cpu_time(self) -> float:
         """Seconds of CPU that its threads have had, those that ended included."""
         # The kernel's number for the clock of another process: clock_getcpuclockid(3).
-        return time.clock_gettime(~self.process.pid << 3 | 2)
+        return sum(time.clock_gettime(~process << 3 | 2) for process in self.processes())
 
     def tasks(self) -> list[int]:
         """The kernel's numbers of its threads."""
-        return [int(task.name) for task in Path(f"/proc/{self.process.pid}/task").iterdir()]
+        folders = [Path(f"/proc/{process}/task") for process in self.processes()]
+        return [int(task.name) for folder in folders for task in folder.iterdir()]
 
 
 # --- the processes --------------------------------------------------------------------------------------
@@ -127,14 +143,14 @@ def command_for(name: str) -> list[str]:
 
 
 @contextmanager
-def running(name: str) -> Iterator[Server | None]:
-    """Run a server; None where it cannot be had."""
+def running(name: str, *arguments: str) -> Iterator[Server | None]:
+    """Run a server with these arguments behind its name; None where it cannot be had."""
     if name in ON_NODE and shutil.which("node") is None:
         yield None
         return
     environment = {**os.environ, "FAYE_SYNC_PURE": "1" if name.endswith(" pure") else ""}
     process = subprocess.Popen(
-        command_for(name),
+        [*command_for(name), *arguments],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -149,8 +165,13 @@ def running(name: str) -> Iterator[Server | None]:
                 sys.exit(f"suite.py: {name} did not start:\n{errors}")
         yield Server(name, process, int(port)) if port else None
     finally:
-        process.kill()
-        process.communicate()
+        # A master takes its workers along only if it is asked; for others this is the end as well.
+        process.terminate()
+        try:
+            process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
 
 
 def measure(server: Server, workload: Workload, seconds: float) -> float:
