@@ -26,6 +26,7 @@ from faye_sync.errors import ConfigurationError, ConnectionClosed
 from faye_sync.events import CloseEvent, ErrorEvent
 from faye_sync.link import Link
 from faye_sync.origin import Origins, refuse_origin
+from faye_sync.refusing import answer_of, for_django
 from faye_sync.shutdown import hold
 from faye_sync.taking import Style
 from faye_sync.terms import Terms, check_flag, check_octets
@@ -148,17 +149,30 @@ class WebSocket(Connection):
         """
         return is_websocket(environ_of(environ))
 
-    def accept(self: W) -> W:
+    def accept(self: W, headers: HeaderPairs | None = None) -> W:
         """Take the socket and write the 101; does nothing when that was done, or refused.
+
+        Args:
+            headers: More headers for the 101, behind the constructor's.
 
         Returns:
             The WebSocket.
 
         Raises:
+            ConfigurationError: A header cannot stand in an answer.
             OSError: No descriptor is left, or the client has left already.
-            RuntimeError: The housekeeping thread could not be started.
+            RuntimeError: The housekeeping thread could not be started, or there
+                are headers and the 101 was written already.
         """
-        self._open()
+        more = pairs_of(headers)
+        with self._accept_lock:
+            if more and self._link is not None:
+                raise RuntimeError(
+                    "the 101 was sent already; accept(headers) has to be what opens the connection"
+                )
+            if more and self._answer is None:
+                self._driver.add_headers(more)
+            self._accept_once()
         return self
 
     def reject(self, status: int = 403, body: str = "", headers: HeaderPairs | None = None) -> None:
@@ -225,20 +239,8 @@ class WebSocket(Connection):
             ImportError: Django is not installed.
             RuntimeError: As start() does.
         """
-        from django.http import HttpResponse  # noqa: PLC0415  # for those who have it
-
         answer = self._finish_call()
-        if answer is None:
-            return HttpResponse(status=101)
-        response = HttpResponse(answer.data, status=answer.status_code)
-        for name in dict.fromkeys(answer.headers.keys()):
-            values = answer.headers.getlist(name)
-            if name.lower() == "set-cookie":
-                for value in values:
-                    response.cookies.load(value)
-            else:
-                response[name] = ", ".join(values)
-        return response
+        return for_django(answer or Response(status=101))
 
     @cached_property
     def url(self) -> str:
@@ -341,9 +343,7 @@ class WebSocket(Connection):
             raise
 
     def _refuse(self, refused: Refusal) -> None:
-        headers = Headers(list(refused.headers))
-        headers.setdefault("Content-Type", "text/plain; charset=utf-8")
-        self._answer = Response(refused.text, refused.status, headers)
+        self._answer = answer_of(refused)
         self._refused = ConnectionClosed(1002, refused.text, False, "handshake")
 
     def _tell_of_refusal(self) -> None:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 FLOORS = (
     ("errors", "events", "readiness", "deadlines", "_speedups"),
     ("driver", "sse", "concurrency", "environ"),
-    ("transport", "origin", "terms", "reconnect"),
+    ("transport", "origin", "terms", "reconnect", "refusing"),
     ("housekeeping", "resuming", "event_request"),
     ("shutdown",),
     ("event_target", "call_end"),

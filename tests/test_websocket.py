@@ -77,6 +77,28 @@ def test_the_101_names_the_first_subprotocol_of_the_client_that_the_server_knows
         assert "\r\nSec-WebSocket-Protocol: irc" in local.peer.head
 
 
+def test_accept_adds_headers_behind_those_of_the_constructor(local):
+    WebSocket(local.environ, headers={"X-One": "1"}).accept([("X-Two", "2"), ("X-Two", "3")])
+    head = local.peer.read_head()
+    assert "\r\nX-One: 1\r\nX-Two: 2\r\nX-Two: 3" in head
+
+
+def test_headers_that_come_behind_the_101_are_an_error_and_the_connection_stays(local):
+    ws = local.open()
+    with pytest.raises(RuntimeError, match="the 101 was sent already"):
+        ws.accept({"X-Late": "yes"})
+    assert ws.accept() is ws
+    assert ws.ready_state is ReadyState.OPEN
+
+
+def test_accept_refuses_a_header_that_cannot_stand_in_an_answer_and_may_be_called_again(local):
+    ws = WebSocket(local.environ)
+    with pytest.raises(ConfigurationError, match="header X-Split must be latin-1"):
+        ws.accept({"X-Split": "a\r\nb"})
+    ws.accept()
+    assert "X-Split" not in local.peer.read_head()
+
+
 def test_the_101_carries_the_headers_of_the_application(local):
     local.open(headers=[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
     assert "\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2" in local.peer.head

@@ -6,6 +6,7 @@ only tells of them, because an answer belongs to the sending half."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -199,3 +200,14 @@ class Driver(Protocol):
         """End what the extensions hold, after the last message; returns what they raised.
 
         Does nothing the second time."""
+
+
+class ServerDriver(Driver, Protocol):
+    """One connection of a server."""
+
+    def add_headers(self, headers: Iterable[tuple[str, str]]) -> None:
+        """Have the 101 bear more headers; before start().
+
+        Raises:
+            ConfigurationError: One cannot stand in an answer.
+        """

@@ -248,8 +248,18 @@ def response_head(
         fields.append(("Sec-WebSocket-Protocol", protocol))
     if extensions:
         fields.append(("Sec-WebSocket-Extensions", extensions))
-    lines = [f"{name}: {value}\r\n" for name, value in (*fields, *headers)]
-    return f"HTTP/1.1 101 Switching Protocols\r\n{''.join(lines)}\r\n".encode("latin-1")
+    return f"HTTP/1.1 101 Switching Protocols\r\n{_lines((*fields, *headers))}\r\n".encode(
+        "latin-1"
+    )
+
+
+def extended_head(head: bytes, headers: Iterable[tuple[str, str]]) -> bytes:
+    """Add headers to the head of an answer, as its last.
+
+    Raises:
+        ConfigurationError: As check_headers() raises it.
+    """
+    return head.removesuffix(b"\r\n") + f"{_lines(check_headers(headers))}\r\n".encode("latin-1")
 
 
 def check_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -292,6 +302,10 @@ def pairs_of(headers: Any) -> Pairs:
         raise ConfigurationError(
             f"headers must be a mapping or pairs, got {type(headers).__name__}"
         ) from None
+
+
+def _lines(fields: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in fields)
 
 
 def _check_header(name: object, value: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from faye_sync.driver.handshake import check_headers, check_subprotocols
+from faye_sync.driver.handshake import check_headers, check_subprotocols, extended_head
 from faye_sync.driver.hixie_handshake import challenge_of, head_75, head_76
 from faye_sync.driver.hixie_receiving import HixieReceiving
 from faye_sync.driver.hixie_sending import HixieSending
@@ -24,6 +24,10 @@ class _Hixie:
         self.receiving = receiving
         self.sending = HixieSending(self.version, has_close=self.version == HixieServer76.version)
         self.unpacking = Unpacking(None, max_length)
+
+    def add_headers(self, headers: Iterable[tuple[str, str]]) -> None:
+        """Have the 101 bear more headers, as HybiServer does."""
+        self._head = extended_head(self._head, headers)
 
     def start(self) -> None:
         """Queue the 101, and the OpenEvent where no proof is due. Once only."""

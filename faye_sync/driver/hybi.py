@@ -18,6 +18,7 @@ from faye_sync.driver.handshake import (
     check_headers,
     check_subprotocols,
     choose_subprotocol,
+    extended_head,
     response_head,
 )
 from faye_sync.driver.hybi_receiving import HybiReceiving
@@ -102,6 +103,14 @@ class HybiServer(_Hybi):
         )
         self._head = response_head(environ, self.protocol, agreed, fields)
         self._extend(pipeline)
+
+    def add_headers(self, headers: Iterable[tuple[str, str]]) -> None:
+        """Have the 101 bear more headers; before start().
+
+        Raises:
+            ConfigurationError: One cannot stand in an answer.
+        """
+        self._head = extended_head(self._head, headers)
 
     def start(self) -> None:
         """Queue the 101 and the OpenEvent, before any thread uses a half. Once only."""

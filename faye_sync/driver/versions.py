@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from faye_sync.driver.base import Driver
+from faye_sync.driver.base import ServerDriver
 from faye_sync.driver.extension_header import parse_extensions
 from faye_sync.driver.handshake import Check, Refusal, refusal
 from faye_sync.driver.hixie import HixieServer75, HixieServer76
@@ -19,7 +19,7 @@ from faye_sync.driver.hybi import HybiServer
 _MARKS = ("HTTP_SEC_WEBSOCKET_VERSION", "HTTP_SEC_WEBSOCKET_KEY")
 _MARKS_76 = ("HTTP_SEC_WEBSOCKET_KEY1", "HTTP_SEC_WEBSOCKET_KEY2")
 
-_DRAFTS: dict[str, Callable[..., Driver]] = {
+_DRAFTS: dict[str, Callable[..., ServerDriver]] = {
     HixieServer76.version: HixieServer76,
     HixieServer75.version: HixieServer75,
 }
@@ -82,7 +82,7 @@ def server_driver(
     extensions: Iterable[Any] | None = (),
     allow_drafts: bool = False,
     require_masking: bool = True,
-) -> Driver:
+) -> ServerDriver:
     """Make a server's driver for one request. Safe from any thread.
 
     Args:
