@@ -75,9 +75,9 @@ def memory(server: Server) -> float:
 
 def resident(server: Server) -> int:
     """KiB that are in memory."""
-    text = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
-    found = re.search(r"^VmRSS:\s+(\d+)", text, re.MULTILINE)
-    return int(found[1]) if found else 0
+    files = [Path(f"/proc/{process}/status") for process in server.processes()]
+    text = "".join(file.read_text(encoding="ascii") for file in files)
+    return sum(map(int, re.findall(r"^VmRSS:\s+(\d+)", text, re.MULTILINE)))
 
 
 WORKLOADS: dict[str, tuple[Callable[[Server], float], str]] = {
