@@ -30,6 +30,7 @@ class EventRequest:
     Attributes:
         url: As it was given.
         method: In capitals.
+        ways: How the server is got to.
 
     Raises:
         ConfigurationError: Something cannot stand in a request.
@@ -50,7 +51,7 @@ class EventRequest:
         check_seconds("read_timeout", read_timeout, may_be_zero=False)
         self._read_timeout = read_timeout
         self._body = body
-        self._ways = Wayfinder(session=session, auth=None, proxy=None, tls=None, ca=None, net=None)
+        self.ways = Wayfinder(session=session, auth=None, proxy=None, tls=None, ca=None, net=None)
 
     def is_repeated(self, reconnect: object) -> bool:
         """Tell whether it is made again, by the option reconnect.
@@ -70,7 +71,7 @@ class EventRequest:
         if callable(headers):
             headers = _checked_headers(attempt.ask(headers, "headers"))
         return fetch(
-            self._ways,
+            self.ways,
             self.method,
             self.url,
             _request_headers(headers),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
@@ -20,6 +19,7 @@ from faye_sync.errors import ConfigurationError
 from faye_sync.event_target import EventTarget
 from faye_sync.events import Event, ReadyState
 from faye_sync.feed import Feed
+from faye_sync.made import note_made
 from faye_sync.pumping import Pump
 from faye_sync.sse import CONTENT_TYPE, PING, encode as encode_event
 from faye_sync.streaming import Streaming, find_way
@@ -30,6 +30,10 @@ StartResponse = Callable[..., Any]
 
 logger = logging.getLogger("faye_sync")
 
+_FORGOTTEN = (
+    "was never answered with; return it from the view (Flask: return es; Django: return "
+    "es.django_response(); plain WSGI: return es(environ, start_response))"
+)
 _HEADERS = {
     "Content-Type": f"{CONTENT_TYPE}; charset=utf-8",
     "Cache-Control": "no-cache, no-store, no-transform",
@@ -109,8 +113,7 @@ class EventSource(EventTarget):
             stays=detach is False,
             is_head=self.environ.get("REQUEST_METHOD") == "HEAD",
         )
-        self._reminder = weakref.finalize(self, _remind, self.id, self.environ.get("PATH_INFO", ""))
-        self._reminder.atexit = False
+        self._reminder = note_made(self, "EventSource", _FORGOTTEN)
 
     @staticmethod
     def is_eventsource(environ: Any) -> bool:
@@ -289,7 +292,9 @@ class EventSource(EventTarget):
             self._feed.tell(None)
 
     def _report(self, text: str, error: BaseException) -> None:
-        logger.error("EventSource %s: %s", self.id, text, exc_info=error)
+        logger.error(
+            "EventSource %s: %s", self.id, text, exc_info=error, extra={"connection": self}
+        )
 
 
 class _Listeners:
@@ -328,12 +333,3 @@ def _checked_headers(headers: HeaderPairs | None) -> tuple[tuple[str, str], ...]
         )
     own = ((name, value) for name, value in _HEADERS.items() if name.lower() not in names)
     return (*own, *given)
-
-
-def _remind(stream_id: str, path: str) -> None:
-    logger.warning(
-        "EventSource %s on %s was never answered with; return it from the view (Flask: return es; "
-        "Django: return es.django_response(); plain WSGI: return es(environ, start_response))",
-        stream_id,
-        path,
-    )

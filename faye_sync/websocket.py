@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import time
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
@@ -25,6 +24,7 @@ from faye_sync.environ import environ_of, lasting, url_if_valid, url_of
 from faye_sync.errors import ConfigurationError, ConnectionClosed
 from faye_sync.events import CloseEvent, ErrorEvent
 from faye_sync.link import Link
+from faye_sync.made import note_made
 from faye_sync.origin import Origins, refuse_origin
 from faye_sync.refusing import answer_of, for_django
 from faye_sync.shutdown import hold
@@ -37,6 +37,11 @@ HeaderPairs = Mapping[str, str] | Iterable[tuple[str, str]]
 
 logger = logging.getLogger("faye_sync")
 
+_FORGOTTEN = (
+    "was neither opened nor answered; return it from the view (Flask: return ws; Django: return "
+    "ws.django_response(); plain WSGI: return ws(environ, start_response); where only a status can "
+    "be returned: ws.status_code)"
+)
 _EMPTY_TEXT = (("Content-Type", "text/plain"), ("Content-Length", "0"))
 
 
@@ -129,8 +134,7 @@ class WebSocket(Connection):
                 allow_drafts=allow_drafts,
             )
             self._found = find(self.environ)
-        self._reminder = weakref.finalize(self, _remind, self.id, self.environ.get("PATH_INFO", ""))
-        self._reminder.atexit = False
+        self._reminder = note_made(self, self._kind, _FORGOTTEN)
 
     @staticmethod
     def is_websocket(environ: Any) -> bool:
@@ -388,13 +392,3 @@ class WebSocket(Connection):
                 self.id,
                 self.environ.get("PATH_INFO", ""),
             )
-
-
-def _remind(connection_id: str, path: str) -> None:
-    logger.warning(
-        "WebSocket %s on %s was neither opened nor answered; return it from the view (Flask: "
-        "return ws; Django: return ws.django_response(); plain WSGI: return ws(environ, "
-        "start_response); where only a status can be returned: ws.status_code)",
-        connection_id,
-        path,
-    )

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 # other, so the ground imports nothing.
 FLOORS = (
     ("errors", "events", "readiness", "deadlines", "_speedups"),
-    ("driver", "sse", "concurrency", "environ"),
+    ("driver", "sse", "concurrency", "environ", "made"),
     ("transport", "origin", "terms", "reconnect", "refusing"),
     ("housekeeping", "resuming", "event_request"),
     ("shutdown",),
@@ -43,7 +43,9 @@ FLOORS = (
     ("websocket", "client", "eventsource", "eventsource_client"),
     ("hub",),
     ("",),
-    ("contrib", "testing"),
+    ("contrib", "jars"),
+    ("testing",),
+    ("pytest_plugin",),
     ("cli",),
     ("__main__",),
 )

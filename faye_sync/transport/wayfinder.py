@@ -5,7 +5,8 @@ settings and never for a connection."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from _socket import socket as PlainSocket
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -65,6 +66,11 @@ class Wayfinder:
         if tls is not None or ca is not None:
             # Now, because a wrong file is better told of before anything is dialed.
             self._contexts.of_option(tls, ca, "localhost")
+
+    def lead_to(self, opener: Callable[[], PlainSocket]) -> None:
+        """Have all ways lead to the sockets that opener gives, and to no network."""
+        self._net = Net(opener=opener)
+        self.proxies, self._proxy_headers, self._proxy_tls = self._read_proxy(False)
 
     # --- for the adapter ----------------------------------------------------------------------------
 
