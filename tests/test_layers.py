@@ -45,7 +45,6 @@ FLOORS = (
     ("",),
     ("contrib", "jars"),
     ("testing",),
-    ("pytest_plugin",),
     ("cli",),
     ("__main__",),
 )

@@ -1,5 +1,7 @@
 """Fixtures for pytest, by an entry point: clients of an application in this process.
 
+Not within the package: pytest loads this in every run, and the library only where a test uses it.
+
 def test_chat(ws_connect):
     ann, bob = ws_connect(app, "/chat"), ws_connect(app, "/chat")
     ann.send("hello")
@@ -15,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    # At a test's first use: pytest loads plugins before it looks which of them a run needs.
     from faye_sync.testing import AppClient, AppEvents
 
 
