@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from faye_sync.testing import AppClient, AppEvents
+    from faye_sync.testing import AppClient, AppEvents, Clock
 
 
 @pytest.fixture
@@ -44,3 +44,12 @@ def ws_events() -> Iterator[Callable[..., AppEvents]]:
             return stack.enter_context(events(*arguments, **options))
 
         yield enter
+
+
+@pytest.fixture
+def ws_clock() -> Iterator[Clock]:
+    """Have the library go by a clock that the test moves: ws_clock.advance(seconds)."""
+    from faye_sync.testing import Clock  # noqa: PLC0415  # see above
+
+    with Clock() as clock:
+        yield clock

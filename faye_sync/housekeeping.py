@@ -11,14 +11,15 @@ import atexit
 import heapq
 import itertools
 import logging
+import math
 import os
-import time
 from collections import deque
 from collections.abc import Callable
 from types import MethodType
 from typing import Any, Protocol, cast
 from weakref import ref
 
+from faye_sync import clock
 from faye_sync.concurrency import Concurrency, reentrant_lock
 from faye_sync.readiness import READ
 from faye_sync.transport.waker import Waker
@@ -98,7 +99,7 @@ class Housekeeper:
         """Call a bound method after so many seconds. No cancelling: it looks for itself.
 
         Its object is held weakly: a connection that is gone does not wait for its deadlines."""
-        due = time.monotonic() + seconds
+        due = clock.monotonic() + seconds
         bound = cast("MethodType", method)
         # Not a WeakMethod, which is three objects, and collected like those of a cycle.
         entry = (due, next(self._order), ref(bound.__self__), bound.__func__, arguments)
@@ -123,8 +124,13 @@ class Housekeeper:
     def heat(self, kept: Kept) -> None:
         """Expect the owner to read; look again at the next tick."""
         if not self._hot:
-            self._next_tick = time.monotonic() + TICK
+            self._next_tick = clock.monotonic() + TICK
         self._hot[kept] = kept.turn
+
+    def seconds_to_next(self) -> float:
+        """Return the seconds to the next deadline or tick, inf where there is none."""
+        due = self._deadlines[0][0] if self._deadlines else math.inf
+        return max(0.0, min(due, self._next_tick if self._hot else math.inf) - clock.monotonic())
 
     def let_go(self, kept: Kept) -> None:
         """Stop looking after a connection; its descriptor is about to be closed."""
@@ -181,22 +187,17 @@ class Housekeeper:
         # Asleep first, then look at the jobs: post() looks the other way round.
         self._asleep = True
         try:
-            return self._poller.wait(0 if self._jobs else self._seconds_to_next())
+            left = self.seconds_to_next()
+            return self._poller.wait(0 if self._jobs else None if left == math.inf else left)
         finally:
             self._asleep = False
-
-    def _seconds_to_next(self) -> float | None:
-        times = [self._deadlines[0][0]] if self._deadlines else []
-        if self._hot:
-            times.append(self._next_tick)
-        return max(0.0, min(times) - time.monotonic()) if times else None
 
     def _answer_bell(self, _: int) -> None:
         self._bell.reset()
         self.arm(self._bell.fileno(), READ, self._answer_bell)
 
     def _meet_deadlines(self) -> None:
-        now = time.monotonic()
+        now = clock.monotonic()
         while self._deadlines and self._deadlines[0][0] <= now:
             _, _, owner_of, function, arguments = heapq.heappop(self._deadlines)
             owner = owner_of()
@@ -204,9 +205,9 @@ class Housekeeper:
                 self._do(function, owner, *arguments)
 
     def _tick(self) -> None:
-        if not self._hot or time.monotonic() < self._next_tick:
+        if not self._hot or clock.monotonic() < self._next_tick:
             return
-        self._next_tick = time.monotonic() + TICK
+        self._next_tick = clock.monotonic() + TICK
         for kept, seen in list(self._hot.items()):
             # Progress counts, not whether the lock is free: a busy owner holds it half of the time.
             if kept.turn != seen:
@@ -257,9 +258,9 @@ def say_goodbye() -> None:
     live = all_kept()
     for kept in live:
         kept.say_goodbye()
-    deadline = time.monotonic() + GOODBYE
+    deadline = clock.monotonic() + GOODBYE
     for kept in live:
-        kept.see_off(max(0.0, deadline - time.monotonic()))
+        kept.see_off(max(0.0, deadline - clock.monotonic()))
 
 
 def _abandon() -> None:

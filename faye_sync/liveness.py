@@ -6,10 +6,10 @@ connection is being read: a full inbox is our delay, not the peer's."""
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Protocol
 
+from faye_sync import clock
 from faye_sync.concurrency import leaf_lock
 from faye_sync.housekeeping import Housekeeper
 from faye_sync.receiving import Incoming
@@ -62,10 +62,10 @@ class Liveness:
     def begin(self) -> None:
         """Start the keepalive and the watch for idleness; on housekeeping."""
         if self._interval is not None:
-            self._ping_at = time.monotonic() + self._interval
+            self._ping_at = clock.monotonic() + self._interval
             self._look_later()
         if self._idle is not None:
-            self._owner.incoming.message_at = time.monotonic()
+            self._owner.incoming.message_at = clock.monotonic()
             self._owner.incoming.notes_time = True
             self._owner.housekeeper.at(self._idle, self._look_for_message, self._idle)
 
@@ -74,7 +74,7 @@ class Liveness:
         with self._awaited_lock:
             while len(self._awaited) >= AWAITED:
                 del self._awaited[next(iter(self._awaited))]
-            self._awaited[data] = (time.monotonic(), callback)
+            self._awaited[data] = (clock.monotonic(), callback)
         self._owner.outgoing.ping(data)
 
     def answered(self, data: bytes) -> Callable[[], object] | None:
@@ -82,14 +82,14 @@ class Liveness:
         with self._awaited_lock:
             sent_at, callback = self._awaited.pop(data, (None, None))
         if sent_at is not None:
-            self.latency = time.monotonic() - sent_at
+            self.latency = clock.monotonic() - sent_at
         return callback
 
     def _look(self) -> None:
         """Judge what is overdue, ping where it is time to, and come back for what is next."""
-        if self._overdue_at() <= time.monotonic():
+        if self._overdue_at() <= clock.monotonic():
             self._judge()
-        if self._ping_at <= time.monotonic() and self._owner.is_open():
+        if self._ping_at <= clock.monotonic() and self._owner.is_open():
             self._keep_alive()
         self._look_later()
 
@@ -98,26 +98,26 @@ class Liveness:
         # One deadline for both: there may be thousands of connections that say nothing else.
         due = min(self._overdue_at(), self._ping_at if owner.is_open() else math.inf)
         if due < math.inf and not owner.is_over():
-            owner.housekeeper.at(due - time.monotonic(), self._look)
+            owner.housekeeper.at(due - clock.monotonic(), self._look)
 
     def _keep_alive(self) -> None:
         incoming = self._owner.incoming
         self._count += 1
         self.ping(b"keepalive %d" % self._count)
-        self._ping_at = time.monotonic() + (self._interval or math.inf)
+        self._ping_at = clock.monotonic() + (self._interval or math.inf)
         if self._pong_timeout is not None:
             self._was_full = incoming.is_full
-            self._unanswered.append((incoming.turn, time.monotonic()))
+            self._unanswered.append((incoming.turn, clock.monotonic()))
 
     def _judge(self) -> None:
         """Drop a peer whose oldest ping without an octet since is overdue."""
         self._forgive_where_we_did_not_read()
         self._forget_answered()
-        if self._overdue_at() <= time.monotonic():
+        if self._overdue_at() <= clock.monotonic():
             # The pong of a peer whose owner is busy may lie in the kernel; so may the peer's end.
             self._owner.read_for_owner()
             self._forget_answered()
-        if self._overdue_at() <= time.monotonic() and not self._owner.is_over():
+        if self._overdue_at() <= clock.monotonic() and not self._owner.is_over():
             self._owner.abort("ping timeout")
 
     def _look_for_message(self, idle: float) -> None:
@@ -126,11 +126,11 @@ class Liveness:
         if owner.is_over():
             return
         if incoming.is_full:
-            incoming.message_at = time.monotonic()
-        left = incoming.message_at + idle - time.monotonic()
+            incoming.message_at = clock.monotonic()
+        left = incoming.message_at + idle - clock.monotonic()
         if left <= 0:
             owner.read_for_owner()
-            left = incoming.message_at + idle - time.monotonic()
+            left = incoming.message_at + idle - clock.monotonic()
         if left > 0:
             owner.housekeeper.at(left, self._look_for_message, idle)
         elif not owner.is_over():
@@ -152,4 +152,4 @@ class Liveness:
         was_full, self._was_full = self._was_full, incoming.is_full
         if self._unanswered and (was_full or self._was_full):
             self._unanswered.clear()
-            self._unanswered.append((incoming.turn, time.monotonic()))
+            self._unanswered.append((incoming.turn, clock.monotonic()))

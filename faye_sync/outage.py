@@ -4,8 +4,8 @@ and the attempts that are made in it."""
 from __future__ import annotations
 
 import os
-import time
 
+from faye_sync import clock
 from faye_sync.concurrency import Concurrency
 from faye_sync.driver.frames import cut_reason
 from faye_sync.errors import ConnectionClosed, HandshakeError, ProxyError
@@ -128,7 +128,7 @@ class Tries:
         """A connection stands."""
         self._failed = 0
         stable = 0.0 if self._policy is None else self._policy.stable
-        self._stable_since = time.monotonic() + stable
+        self._stable_since = clock.monotonic() + stable
 
     def gave_up(self) -> None:
         """No more attempts are made; the next begins anew."""
@@ -136,7 +136,7 @@ class Tries:
 
     def lost(self) -> None:
         """It is lost: if it was stable, the waits begin anew."""
-        if time.monotonic() >= self._stable_since:
+        if clock.monotonic() >= self._stable_since:
             self.waits = 0
 
     def failed(self, error: Exception) -> bool:

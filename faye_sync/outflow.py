@@ -6,9 +6,9 @@ client leave. No thread belongs to a stream."""
 
 from __future__ import annotations
 
-import time
 from typing import Protocol
 
+from faye_sync import clock
 from faye_sync.concurrency import leaf_lock, reentrant_lock
 from faye_sync.farewell import Farewell
 from faye_sync.housekeeping import housekeeper_of
@@ -66,7 +66,7 @@ class SocketOutflow:
         # The farewell's, for whom reading is housekeeping's.
         self.reading_lock = leaf_lock()
         self._tail = memoryview(b"")
-        self._written_at = time.monotonic()
+        self._written_at = clock.monotonic()
         self._is_begun = False
         # Set under the writing lock, and taken back by housekeeping when there is room.
         self._expects_room = False
@@ -160,7 +160,7 @@ class SocketOutflow:
                 self.housekeeper.post(self._await_room)
                 return
             self._tail = self._tail[sent:]
-            self._written_at = time.monotonic()
+            self._written_at = clock.monotonic()
         was_full, self._was_full = self._was_full, False
         self._told.drained(was_full=was_full)
         if self._ending:
@@ -202,7 +202,7 @@ class SocketOutflow:
             self.close("handshake")
 
     def _begin_with(self, overheard: Overheard) -> None:
-        self._written_at = time.monotonic()
+        self._written_at = clock.monotonic()
         content_type = overheard.headers.get("Content-Type", "")
         if overheard.status == 200 and is_event_stream(content_type):
             self._tail = memoryview(overheard.head())
@@ -269,7 +269,7 @@ class SocketOutflow:
     def _keep_alive(self) -> None:
         if self._ping is None or self._ending:
             return
-        rest = self._written_at + self._ping - time.monotonic()
+        rest = self._written_at + self._ping - clock.monotonic()
         if rest <= 0:
             if not self._has_work():
                 self._outbox.put(PING)
@@ -282,7 +282,7 @@ class SocketOutflow:
         if self._send_timeout is None or self._is_leaving or not self._has_work():
             self._has_deadline = False
             return
-        rest = self._written_at + self._send_timeout - time.monotonic()
+        rest = self._written_at + self._send_timeout - clock.monotonic()
         if rest <= 0:
             self.cut("send timeout")
         else:

@@ -8,11 +8,11 @@ so that a busy listener does not keep pings from being answered."""
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from faye_sync import clock
 from faye_sync.concurrency import Concurrency, Lock, attempts
 from faye_sync.driver.base import MESSAGES, Piece, Received, Receiving, Waiting
 from faye_sync.driver.extension import Message
@@ -172,7 +172,7 @@ class Incoming:
                 self._sort(event)
                 continue
             if self.notes_time:
-                self.message_at = time.monotonic()
+                self.message_at = clock.monotonic()
             if not self.is_discarding:
                 self.inbox.append(event)
 

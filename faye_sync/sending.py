@@ -11,9 +11,9 @@ send."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
+from faye_sync import clock
 from faye_sync.backlog import Command, Turn
 from faye_sync.concurrency import THREADS, WAIT, Concurrency, Lock, at_most, attempts
 from faye_sync.deadlines import deadline_after, seconds_left
@@ -334,7 +334,7 @@ class Outgoing:
             if not self._stream.wait_writable(seconds_left(deadline)):
                 return
             self._give(self._tail)
-            self.progressed_at = time.monotonic()
+            self.progressed_at = clock.monotonic()
 
     def _take_back(self, octets: bytes, sent: int, earlier: int) -> None:
         """Undo a send that came too late, unless part of it has left."""
@@ -368,7 +368,7 @@ class Outgoing:
         if not (self._tail or self._was_stalled):
             return True
         if self._backlogged < before or not self._was_stalled:
-            self.progressed_at = time.monotonic()
+            self.progressed_at = clock.monotonic()
         if not self._tail:
             return True
         self._was_stalled = True

@@ -28,8 +28,11 @@ from faye_sync.errors import ConfigurationError, ConnectionClosed, HandshakeErro
 from faye_sync.eventsource_client import EventSourceClient
 from faye_sync.jars import Jar, jar_of
 from faye_sync.made import KEY
+from faye_sync.moved_clock import Clock
 from faye_sync.transport.in_memory import in_memory_pair
 from faye_sync.websocket import WebSocket
+
+__all__ = ["AppClient", "AppEvents", "Clock", "connect", "events"]
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 

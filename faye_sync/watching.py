@@ -6,9 +6,9 @@ on housekeeping."""
 
 from __future__ import annotations
 
-import time
 from typing import Protocol
 
+from faye_sync import clock
 from faye_sync.housekeeping import Housekeeper, Kept
 from faye_sync.readiness import HANGUP, READ, WRITE
 from faye_sync.receiving import Incoming
@@ -129,7 +129,7 @@ class Watch:
         if owner.outgoing.is_idle or owner.is_ended() or timeout is None:
             self._expects_room = False
             return
-        remaining = owner.outgoing.progressed_at + timeout - time.monotonic()
+        remaining = owner.outgoing.progressed_at + timeout - clock.monotonic()
         if remaining > 0:
             owner.housekeeper.at(remaining, self._expect_progress)
         else:

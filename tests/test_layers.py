@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 # An arrow goes to a lower floor, or inside a folder; neighbours on one floor know nothing of each
 # other, so the ground imports nothing.
 FLOORS = (
+    ("clock",),
     ("errors", "events", "readiness", "deadlines", "_speedups"),
     ("driver", "sse", "concurrency", "environ", "made"),
     ("transport", "origin", "terms", "reconnect", "refusing"),
@@ -43,7 +44,7 @@ FLOORS = (
     ("websocket", "client", "eventsource", "eventsource_client"),
     ("hub",),
     ("",),
-    ("contrib", "jars"),
+    ("contrib", "jars", "moved_clock"),
     ("testing",),
     ("cli",),
     ("__main__",),

@@ -18,7 +18,7 @@ from faye_sync.concurrency.locks import (
     reentrant_lock,
 )
 from faye_sync.concurrency.main import LATEST, main_thread_check
-from faye_sync.concurrency.threads import THREADS
+from faye_sync.concurrency.threads import THREADS, ThreadEvent
 from faye_sync.concurrency.worlds import blocking, call_home, world_here, world_of
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Event",
     "Lock",
     "Lookout",
+    "ThreadEvent",
     "at_most",
     "attempts",
     "blocking",

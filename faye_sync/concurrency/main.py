@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import os
 import threading
-import time
 from collections.abc import Callable
 
+from faye_sync import clock
 from faye_sync.concurrency.locks import get_ident, original
 
 # Seconds after which a wait of the main thread looks for signals that came as it began: Python looks
@@ -39,9 +39,9 @@ def wait_with_signals(
     """
     if not is_main_thread():
         return wait(timeout)
-    end = math.inf if timeout is None else time.monotonic() + timeout
+    end = math.inf if timeout is None else clock.monotonic() + timeout
     while True:
-        left = max(0.0, end - time.monotonic())
+        left = max(0.0, end - clock.monotonic())
         if wait(min(left, LATEST)):
             return True
         if left <= LATEST:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from faye_sync import clock
 from faye_sync.concurrency.base import Event, Lock, Lookout
 from faye_sync.concurrency.locks import (
     at_most,
@@ -36,6 +37,10 @@ class ThreadEvent:
 
     def set(self) -> None:
         self._flag = True
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Wake all who wait, whatever the flag says."""
         while self._waiters:
             with suppress(IndexError):
                 self._waiters.pop().release()
@@ -46,6 +51,12 @@ class ThreadEvent:
     def wait(self, timeout: float | None = None) -> bool:
         if self._flag:
             return True
+        if timeout is not None and clock.waits is not None:
+            return clock.waits.wait_for(self, timeout)
+        return self.wait_once(timeout)
+
+    def wait_once(self, timeout: float | None) -> bool:
+        """Wait for the flag, or for nudge()."""
         waiter = leaf_lock()
         waiter.acquire()
         self._waiters.append(waiter)
@@ -77,6 +88,8 @@ class PollLookout:
         return wait_with_signals(self._wait, timeout, self._is_main_thread)
 
     def _wait(self, timeout: float | None) -> bool:
+        if timeout is not None and clock.waits is not None:
+            return clock.waits.poll(self._poll, timeout)
         return bool(self._poll.poll(milliseconds(timeout)))
 
     def close(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from _socket import socket as PlainSocket
 from ssl import (
     SSL_ERROR_INVALID_ERROR_CODE,
@@ -20,6 +19,7 @@ from ssl import (
 )
 from typing import Any
 
+from faye_sync import clock
 from faye_sync.concurrency import Concurrency, reentrant_lock
 from faye_sync.transport.stream import CHUNK, SocketStream, remote_address
 
@@ -59,10 +59,10 @@ class RecordStream(SocketStream):
         return self._recv_raw() if self._is_ending else self._read()
 
     def wait_readable(self, timeout: float | None) -> bool:
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else clock.monotonic() + timeout
         while self._held is None:
             self._held = self._read()
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            left = None if deadline is None else max(0.0, deadline - clock.monotonic())
             if self._held is None and not self._wait_for_record(left):
                 return False
         return True
