@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import math
 import socket
 import threading
 import time
@@ -175,13 +176,13 @@ def test_an_owner_with_progress_is_left_alone(housekeeper):
 def test_it_sleeps_for_ever_when_nothing_is_due():
     # Not started: its own thread would look at the same time.
     idle = Housekeeper(THREADS)
-    assert idle._seconds_to_next() is None
+    assert idle.seconds_to_next() == math.inf
     diary = Diary()
     idle.at(5, diary.note)
-    assert 4 < idle._seconds_to_next() <= 5
+    assert 4 < idle.seconds_to_next() <= 5
     kept = Kept()
     idle.heat(kept)
-    assert idle._seconds_to_next() <= TICK
+    assert idle.seconds_to_next() <= TICK
     idle.let_go(kept)
-    assert 4 < idle._seconds_to_next() <= 5
+    assert 4 < idle.seconds_to_next() <= 5
     idle.abandon()

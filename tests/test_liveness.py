@@ -39,7 +39,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(liveness, "time", clock)
+    monkeypatch.setattr(liveness, "clock", clock)
     return clock
 
 

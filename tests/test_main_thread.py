@@ -51,7 +51,7 @@ def test_a_wait_is_as_long_as_asked_for_and_no_longer_at_a_time_than_a_second(
         now[0] += seconds
         return False
 
-    monkeypatch.setattr("faye_sync.concurrency.main.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("faye_sync.clock.monotonic", lambda: now[0])
     assert wait_with_signals(wait, timeout, lambda: True) is False
     assert waited == waits
 

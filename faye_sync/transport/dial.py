@@ -39,14 +39,23 @@ class Net:
         socket_options: Arguments of setsockopt, set before connecting.
         family: AF_INET or AF_INET6 for that alone; AF_UNSPEC for both.
         unix_path: A Unix socket to connect to, whatever host and port say.
-        opener: What gives a connected socket in place of the network; no option of users.
     """
 
     source_address: tuple[str, int] | None = None
     socket_options: tuple[tuple[Any, ...], ...] = ()
     family: int = socket.AF_UNSPEC
     unix_path: str | bytes | None = None
-    opener: Callable[[], PlainSocket] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoNet(Net):
+    """In place of a network; no option of users.
+
+    Attributes:
+        opener: What gives sockets that are connected.
+    """
+
+    opener: Callable[[], PlainSocket] = PlainSocket
 
 
 def net_of(option: Mapping[str, Any] | None) -> Net:
@@ -92,7 +101,7 @@ def connect(host: str, port: int, net: Net, attempt: Attempt) -> PlainSocket:
         TimeoutError: The deadline passed.
         CalledOff: So it was.
     """
-    if net.opener is not None:
+    if isinstance(net, NoNet):
         return net.opener()
     if net.unix_path is not None:
         attempt.phase = f"connecting to {os.fsdecode(net.unix_path)}"

@@ -16,7 +16,7 @@ from urllib3.util import parse_url
 
 from faye_sync.driver.handshake import Pairs, pairs_of
 from faye_sync.errors import ConfigurationError
-from faye_sync.transport.dial import Net, net_of
+from faye_sync.transport.dial import Net, NoNet, net_of
 from faye_sync.transport.proxies import Proxy, proxy_of
 from faye_sync.transport.request import PLAIN_SCHEMES
 from faye_sync.transport.tls_client import TlsContexts, TlsSettings
@@ -69,7 +69,7 @@ class Wayfinder:
 
     def lead_to(self, opener: Callable[[], PlainSocket]) -> None:
         """Have all ways lead to the sockets that opener gives, and to no network."""
-        self._net = Net(opener=opener)
+        self._net = NoNet(opener=opener)
         self.proxies, self._proxy_headers, self._proxy_tls = self._read_proxy(False)
 
     # --- for the adapter ----------------------------------------------------------------------------
