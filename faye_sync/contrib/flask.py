@@ -26,12 +26,12 @@ from faye_sync.contrib.flask_events import FlaskEventSource, FlaskItems
 from faye_sync.contrib.flask_request import KEY, FlaskRequest, HeaderPairs, StartResponse
 from faye_sync.contrib.flask_sock import ConnectionClosed, SockWebSocket, options_of
 from faye_sync.contrib.flask_websocket import FlaskWebSocket as WebSocket
+from faye_sync.contrib.releasing import Release, checked_release
 from faye_sync.eventsource import EventSource
 
 __all__ = ["ConnectionClosed", "Sock", "WebSocket"]
 
 V = TypeVar("V", bound=Callable[..., Any])
-Release = Callable[[], object]
 Options = Mapping[str, Any]
 
 logger = logging.getLogger("faye_sync")
@@ -54,9 +54,7 @@ class Sock:
     """
 
     def __init__(self, app: Flask | None = None, *, release: Release | None = None) -> None:
-        if release is not None and not callable(release):
-            raise TypeError(f"release takes a function, got {type(release).__name__}")
-        self._release = release
+        self._release = checked_release(release)
         self._app: Flask | None = None
         # For what is routed before there is an application.
         self._blueprint: Blueprint | None = None

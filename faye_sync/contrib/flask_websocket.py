@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from faye_sync.contrib.flask_request import KEY, FlaskRequest, HeaderPairs, StartResponse
+from faye_sync.contrib.releasing import Release, ReleasingWebSocket
 from faye_sync.driver.handshake import is_owned
 from faye_sync.errors import ConfigurationError, ConnectionClosed
 from faye_sync.events import Event
-from faye_sync.streams import MessageStream
 from faye_sync.taking import Style
-from faye_sync.websocket import WebSocket
 
 W = TypeVar("W", bound="FlaskWebSocket")
 
@@ -22,7 +21,7 @@ logger = logging.getLogger("faye_sync")
 _OF_CONTENT = frozenset(("content-length", "content-type", "transfer-encoding"))
 
 
-class FlaskWebSocket(WebSocket):
+class FlaskWebSocket(ReleasingWebSocket):
     """A WebSocket whose listeners and start function run in the request, with its g.
 
     The application has to have been given to Sock. Return it from the view, and
@@ -47,16 +46,13 @@ class FlaskWebSocket(WebSocket):
         self,
         environ: Any,
         *arguments: Any,
-        release: Callable[[], object] | None = None,
+        release: Release | None = None,
         **options: Any,
     ) -> None:
-        if release is not None and not callable(release):
-            raise TypeError(f"release takes a function, got {type(release).__name__}")
         self._request: FlaskRequest | None = None
-        self._release = release
         self._planned: Callable[[Any], object] | None = None
         self._error: Exception | None = None
-        super().__init__(environ, *arguments, **options)
+        super().__init__(environ, *arguments, release=release, **options)
         if not self._is_refused():
             self._request = self.environ.get(KEY)
             if self._request is None:
@@ -86,40 +82,6 @@ class FlaskWebSocket(WebSocket):
         self._choose(Style.BLOCKING)
         self._planned = function
         return self
-
-    def receive(self, timeout: float | None = None) -> str | bytes:
-        """Call release, then wait as WebSocket.receive() does.
-
-        Args:
-            timeout: As for WebSocket.receive().
-
-        Returns:
-            As WebSocket.receive().
-
-        Raises:
-            TimeoutError: As for WebSocket.receive().
-            ConnectionClosed: As for WebSocket.receive().
-            RuntimeError: As for WebSocket.receive().
-        """
-        self._let_go()
-        return super().receive(timeout)
-
-    def receive_stream(self, timeout: float | None = None) -> MessageStream:
-        """Call release, then wait as WebSocket.receive_stream() does.
-
-        Args:
-            timeout: As for WebSocket.receive_stream().
-
-        Returns:
-            As WebSocket.receive_stream().
-
-        Raises:
-            TimeoutError: As for WebSocket.receive_stream().
-            ConnectionClosed: As for WebSocket.receive_stream().
-            RuntimeError: As for WebSocket.receive_stream().
-        """
-        self._let_go()
-        return super().receive_stream(timeout)
 
     def __call__(
         self, environ: Mapping[str, Any], start_response: StartResponse
@@ -201,10 +163,6 @@ class FlaskWebSocket(WebSocket):
             raise
         finally:
             request.run(self._let_go)
-
-    def _let_go(self) -> None:
-        if self._release is not None:
-            self._release()
 
     def _dispatch(self, event: Event) -> bool:
         if self._request is None:

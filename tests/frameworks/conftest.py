@@ -17,12 +17,13 @@ SERVERS = ("werkzeug", "gunicorn-gthread", "gunicorn-gevent")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test on every server, with each framework that its module names in ONLY, or all."""
+    """Run a test with each framework that its module names in ONLY, or all, on the servers in ON."""
     if "running" in metafunc.fixturenames:
         frameworks = getattr(metafunc.module, "ONLY", FRAMEWORKS)
+        servers = getattr(metafunc.module, "ON", SERVERS)
         metafunc.parametrize(
             "running",
-            [(framework, server) for framework in frameworks for server in SERVERS],
+            [(framework, server) for framework in frameworks for server in servers],
             ids="-on-".join,
             indirect=True,
             scope="session",  # so that pytest puts the tests of one site one after another
