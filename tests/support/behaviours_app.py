@@ -141,7 +141,13 @@ def feed(environ):
     return EventSource.stream(environ, items)
 
 
+def slow_feed(environ):
+    """One event at first, and a ping each 2 s behind it."""
+    return EventSource(environ, ping=2.0)
+
+
 ANSWERS = {
+    "/slow-feed": slow_feed,
     "/listeners": with_listeners,
     "/attached": within_the_call,
     "/refuse": refuse,
@@ -158,4 +164,7 @@ def application(environ, start_response):
     if path == "/missing":
         start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", "7")])
         return [b"no page"]
+    if path == "/page":
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "6")])
+        return [b"a page"]
     return ANSWERS.get(path, talk)(environ)(environ, start_response)
