@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from faye_sync.cli.diagnosis import Finding, Question, diagnose
+from faye_sync.cli.measuring import measure
 from faye_sync.cli.talking import one_shot, talk
 from faye_sync.cli.terminal import FAILED, fail, headers_of, out, show, with_plain_errors
 from faye_sync.client import Client
@@ -254,3 +255,34 @@ def tell(finding: Finding) -> None:
     out.print(f"{finding.topic}: {finding.text}", markup=False)
     for cure in finding.cures:
         out.print(f"      change {cure}", markup=False)
+
+
+# --- bench --------------------------------------------------------------------------------------------
+
+
+@group.command()
+@click.argument("url")
+@click.option("-c", "--connections", default=10, show_default=True, type=click.IntRange(1))
+@click.option("--seconds", default=5.0, show_default=True, type=click.FloatRange(0.1))
+@click.option("--size", default=64, show_default=True, type=click.IntRange(0), help="Octets.")
+@network_options
+@with_plain_errors
+def bench(
+    url: str,
+    connections: int,
+    seconds: float,
+    size: int,
+    headers: tuple[str, ...],
+    cookies: tuple[str, ...],
+    timeout: float,
+    **network: Any,
+) -> None:
+    """Measure how long an echo at URL takes, on many connections at once."""
+    options = client_options(network["proxy"], network["ca"], insecure=network["insecure"])
+    pairs = headers_of(headers, cookies)
+
+    def make() -> Client:
+        return Client(url, headers=pairs, open_timeout=timeout, **options)
+
+    if not measure(make, connections, seconds, size):
+        raise click.exceptions.Exit(FAILED)
