@@ -61,7 +61,7 @@ RESERVED = {
     "_thread": ("concurrency",),
     "queue": ("concurrency",),
     "concurrent": ("concurrency",),
-    "gevent": ("concurrency",),
+    "gevent": ("concurrency", "cli"),
     "eventlet": ("concurrency", "transport"),
     "greenlet": ("concurrency",),
     "select": ("readiness", "concurrency", "transport"),
