@@ -27,7 +27,7 @@ ARGS =
 SUITES =
 
 BIN = $(VENV)/bin
-SOURCES = faye_sync pytest_faye_sync.py tests examples benchmarks
+SOURCES = faye_sync pytest_faye_sync.py tests examples benchmarks deploy
 METADATA = setup.cfg pyproject.toml setup.py faye_sync/_speedups.c
 # Another PYTHON is another stamp, so that naming one looks at the environment again.
 MADE = $(VENV)/made$(if $(PYTHON),-with-$(subst /,-,$(PYTHON)))

@@ -86,6 +86,7 @@ DEBIAN: dict[str, FromDebian] = {
         lambda: has("chromium", "chromedriver"), ("chromium", "chromium-driver")
     ),
     "nginx": FromDebian(lambda: has("nginx"), ("nginx",)),
+    "caddy": FromDebian(lambda: has("caddy"), ("caddy",)),
     "haproxy": FromDebian(lambda: has("haproxy"), ("haproxy",)),
     "mod_wsgi": FromDebian(
         lambda: has("apache2") and Path("/usr/lib/apache2/modules/mod_wsgi.so").exists(),

@@ -13,6 +13,7 @@ import click
 
 from faye_sync.cli.diagnosis import Finding, Question, diagnose
 from faye_sync.cli.measuring import measure
+from faye_sync.cli.network import Network
 from faye_sync.cli.talking import one_shot, talk
 from faye_sync.cli.terminal import FAILED, fail, headers_of, out, show, with_plain_errors
 from faye_sync.client import Client
@@ -42,19 +43,6 @@ def network_options(command: F) -> F:
     ):
         command = option(command)
     return command
-
-
-def client_options(proxy: str | None, ca: str | None, *, insecure: bool) -> dict[str, Any]:
-    """Make options of Client of those of the command line."""
-    options: dict[str, Any] = {}
-    if proxy is not None:
-        options["proxy"] = False if proxy == "none" else proxy
-    if ca is not None:
-        options["ca"] = ca
-    if insecure:
-        options["tls"] = {"verify": False}
-        options.pop("ca", None)
-    return options
 
 
 # --- connect ------------------------------------------------------------------------------------------
@@ -92,9 +80,13 @@ def connect(
     The exit status is 0 after a normal close.
     """
     pairs = headers_of(headers, cookies) + ([("Origin", origin)] if origin else [])
-    options = client_options(network["proxy"], network["ca"], insecure=network["insecure"])
     client = Client(
-        url, protocols, headers=pairs, open_timeout=timeout, ping=ping or None, **options
+        url,
+        protocols,
+        headers=pairs,
+        open_timeout=timeout,
+        ping=ping or None,
+        **Network(**network).client_options(),
     )
     pretty = out.is_terminal if pretty is None else pretty
     if messages:
@@ -133,26 +125,13 @@ def listen(
         last_event_id=last_event_id,
         reconnect=reconnect,
         open_timeout=timeout,
-        session=_session(**network),
+        session=Network(**network).session(),
     )
     with client as events:
         for event in islice(events, count):
             named = "" if event.type == "message" else f"{event.type}: "
             numbered = f"[{event.last_event_id}] " if event.last_event_id else ""
             show(event.data, pretty=pretty, prefix=numbered + named)
-
-
-def _session(proxy: str | None, ca: str | None, *, insecure: bool) -> Any:
-    import requests  # noqa: PLC0415  # for this command alone
-
-    session = requests.Session()
-    if proxy == "none":
-        session.trust_env = False
-    elif proxy is not None:
-        session.proxies = {"http": proxy, "https": proxy}
-    if insecure or ca is not None:
-        session.verify = ca or False
-    return session
 
 
 # --- serve --------------------------------------------------------------------------------------------
@@ -238,8 +217,7 @@ def check(
     URL is that of a WebSocket, with ws or wss, or of an event stream, with http or https. The
     exit status is 1 where something is wrong.
     """
-    options = client_options(network["proxy"], network["ca"], insecure=network["insecure"])
-    question = Question(url, idle, timeout, headers_of(headers, cookies), options)
+    question = Question(url, idle, timeout, headers_of(headers, cookies), Network(**network))
     is_wrong = False
     for finding in diagnose(question):
         is_wrong |= finding.is_fine is False
@@ -278,8 +256,7 @@ def bench(
     **network: Any,
 ) -> None:
     """Measure how long an echo at URL takes, on many connections at once."""
-    options = client_options(network["proxy"], network["ca"], insecure=network["insecure"])
-    pairs = headers_of(headers, cookies)
+    pairs, options = headers_of(headers, cookies), Network(**network).client_options()
 
     def make() -> Client:
         return Client(url, headers=pairs, open_timeout=timeout, **options)

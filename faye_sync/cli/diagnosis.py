@@ -15,6 +15,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from faye_sync.cli import advice
+from faye_sync.cli.network import Network
 from faye_sync.client import Client
 from faye_sync.driver.deflate import PerMessageDeflate
 from faye_sync.errors import HandshakeError
@@ -53,14 +54,14 @@ class Question:
         idle: Seconds of silence that have to pass without an end.
         open_timeout: Seconds for each connection to open.
         headers: More headers for each request.
-        options: Of Client: tls, proxy, auth.
+        network: How the server is reached.
     """
 
     url: str
     idle: float = 65.0
     open_timeout: float = 10.0
     headers: list[tuple[str, str]] = field(default_factory=list)
-    options: dict[str, Any] = field(default_factory=dict)
+    network: Network = field(default_factory=Network)
 
 
 def diagnose(question: Question) -> Iterator[Finding]:
@@ -141,7 +142,7 @@ def _client(question: Question, *more: tuple[str, str]) -> Client:
         extensions=[PerMessageDeflate],
         ping=None,
         open_timeout=question.open_timeout,
-        **question.options,
+        **question.network.client_options(),
     )
 
 
@@ -193,19 +194,19 @@ def _silence(client: Client, seconds: float, server: str) -> Finding:
 def look_at_stream(question: Question) -> Iterator[Finding]:
     """Ask for an event stream, and see whether its octets come as they are sent."""
     headers = {"Accept": CONTENT_TYPE, "Cache-Control": "no-cache", **dict(question.headers)}
-    try:
-        answer = requests.get(
-            question.url,
-            headers=headers,
-            stream=True,
-            timeout=(question.open_timeout, question.open_timeout),
-        )
-    except requests.exceptions.ReadTimeout:
-        yield _held_back(f"no answer came within {question.open_timeout:g} s", "")
-        return
-    except requests.exceptions.RequestException as error:
-        yield Finding("connection", _plain(error), False)
-        return
+    seconds = question.open_timeout
+    with question.network.session() as session:
+        try:
+            answer = session.get(question.url, headers=headers, stream=True, timeout=seconds)
+        except requests.exceptions.ReadTimeout:
+            yield _held_back(f"no answer came within {seconds:g} s", "")
+        except requests.exceptions.RequestException as error:
+            yield Finding("connection", _plain(error), False)
+        else:
+            yield from _of_answer(answer, question)
+
+
+def _of_answer(answer: requests.Response, question: Question) -> Iterator[Finding]:
     with answer:
         found = _of_head(answer)
         yield from found

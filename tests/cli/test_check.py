@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.conftest import faye_sync
+from tests.support.certificates import certificate
 from tests.support.haproxy import DOCUMENTED as HAPROXY, missing_haproxy, serve_haproxy
 from tests.support.nginx import DOCUMENTED as NGINX, missing_nginx, serve_nginx
 from tests.support.parts import require
@@ -147,8 +148,14 @@ def test_a_certificate_that_nobody_knows_is_told_of(upstream, in_front, tmp_path
     run = faye_sync("check", url, "--idle", "1")
     assert run.status == 1
     assert "WRONG TLS: the certificate is not to be trusted" in run.out
-    run = faye_sync("check", url, "--idle", "1", "--insecure")
-    assert run.status == 0, run.out
+    stream = f"https://127.0.0.1:{proxy.tls.port}/slow-feed"
+    feed = f"https://127.0.0.1:{proxy.tls.port}/feed"
+    for each in (url, stream):
+        for trust in (("--insecure",), ("--ca", certificate().authority)):
+            run = faye_sync("check", each, "--idle", "1", *trust)
+            assert run.status == 0, run.out
+    run = faye_sync("listen", feed, "-n", "1", "--ca", certificate().authority)
+    assert run.out.startswith("[1] event 1\n")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from urllib.parse import parse_qs
 
 from faye_sync import ConnectionClosed, EventSource, PerMessageDeflate, WebSocket, broadcast
@@ -146,7 +147,17 @@ def slow_feed(environ):
     return EventSource(environ, ping=2.0)
 
 
+def ticks(environ):
+    def items():
+        for number in range(1, 4):
+            yield number
+            time.sleep(0.5)
+
+    return EventSource.stream(environ, items())
+
+
 ANSWERS = {
+    "/ticks": ticks,
     "/slow-feed": slow_feed,
     "/listeners": with_listeners,
     "/attached": within_the_call,

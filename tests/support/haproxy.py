@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 from tests.support.daemons import daemon, spawn, unprivileged
+from tests.support.kinds import Kind
 from tests.support.servers import Server
 
 DOCUMENTED = """
@@ -35,6 +36,16 @@ def missing_haproxy() -> str | None:
     return None if daemon("haproxy") else "no haproxy on the path"
 
 
+def serve_configuration(text: str, folder: Path, listener: socket.socket, kind: Kind) -> Server:
+    """Start it with a whole configuration, whose bind is fd@ of a socket that listens."""
+    configuration, log_path = folder / "haproxy.cfg", folder / "haproxy.log"
+    configuration.write_text(text)
+    command = [daemon("haproxy"), "-db", "-f", str(configuration)]
+    with log_path.open("wb") as log:
+        process = spawn(unprivileged(command), log, listener.fileno())
+    return Server("haproxy", listener.getsockname()[1], process, log_path, kind)
+
+
 def serve_haproxy(
     upstream: Server, folder: Path, directives: str = DOCUMENTED, more: str = ""
 ) -> Server:
@@ -46,12 +57,7 @@ def serve_haproxy(
         directives: Of its defaults.
         more: Of the backend.
     """
-    configuration, log_path = folder / "haproxy.cfg", folder / "haproxy.log"
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
-        port, fd = listener.getsockname()[1], listener.fileno()
-        places = {"directives": directives, "more": more, "fd": fd, "upstream": upstream.port}
-        configuration.write_text(CONFIGURATION.format(**places))
-        command = [daemon("haproxy"), "-db", "-f", str(configuration)]
-        with log_path.open("wb") as log:
-            process = spawn(unprivileged(command), log, fd)
-    return Server("haproxy", port, process, log_path)
+        places = {"directives": directives, "more": more, "upstream": upstream.port}
+        text = CONFIGURATION.format(fd=listener.fileno(), **places)
+        return serve_configuration(text, folder, listener, Kind(lambda *_: []))
