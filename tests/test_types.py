@@ -1,0 +1,36 @@
+"""The public names are typed as tests/typing/public.py claims, in pyright's strict judgement too."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.kinds import ROOT
+from tests.support.parts import require
+
+PYRIGHT = ROOT / "node_modules" / ".bin" / "pyright"
+PATIENCE = 110.0  # seconds
+
+pytestmark = pytest.mark.node
+
+
+def test_pyright_finds_nothing_wrong_with_the_claims_and_every_mistake_in_them():
+    missing = None if shutil.which("node") and PYRIGHT.exists() else "npm ci brings it"
+    require("pyright", missing)
+    settings = ROOT / "tests" / "typing" / "pyrightconfig.json"
+    run = subprocess.run(
+        [PYRIGHT, "--pythonpath", sys.executable, "-p", settings],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+    assert "0 errors, 0 warnings" in run.stdout
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (ROOT / "faye_sync" / "py.typed").exists()
