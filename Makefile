@@ -57,6 +57,9 @@ test-all: test test-oldest ## Both: before a release
 page: $(VENV)/test ## Write the tables of docs/servers.rst
 	$(BIN)/python -m tests.support.servers_page
 
+docs: $(VENV)/docs ## Build the documentation: build/docs/index.html
+	$(BIN)/python -m sphinx -W --keep-going -q docs build/docs
+
 # With ARGS not everything may have been run, so that the page stays as it is.
 conformance: $(VENV)/test $(VENV)/machine ## Run all conformance tests (25 minutes), write docs/conformance.rst
 	rm -rf $(CACHE)/conformance
@@ -112,7 +115,7 @@ clean: ## Remove all that the other targets made
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test test-oldest test-all page conformance soak bench check format coverage setup clean
+.PHONY: help demo test test-oldest test-all page docs conformance soak bench check format coverage setup clean
 
 # A Python that runs (a shim may not), is of a tested version, and can make an environment. One
 # that is newer than the tested ones is the last resort; a PYTHON that was named is only asked
@@ -157,6 +160,10 @@ $(VENV)/test: $(MADE) $(METADATA)
 
 $(VENV)/check: $(MADE) $(METADATA)
 	$(BIN)/python -m pip install --quiet --editable '.[gevent,test,check]'
+	@touch $@
+
+$(VENV)/docs: $(MADE) $(METADATA)
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	@touch $@
 
 $(VENV)/bench: $(MADE) $(METADATA)

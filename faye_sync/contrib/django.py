@@ -66,7 +66,7 @@ class WebSocket(ReleasingWebSocket):
 def websocket_view(
     function: Callable[..., object], *, release: Callable[[], object] | None = None, **options: Any
 ) -> View:
-    """Make a view of a function that talks: function(ws, **parameters of the URL).
+    """Make a view of a function that talks: ``function(ws, **parameters)``.
 
     It runs on a thread (under gevent a greenlet) of the library's own, and its
     101 bears the headers of middlewares, cookies among them. Decorators like
@@ -104,7 +104,7 @@ def websocket_view(
 
 
 def events_view(function: Callable[..., Iterable[Any]], **options: Any) -> View:
-    """Make a view of a generator of events: function(request, **parameters of the URL).
+    """Make a view of a generator of events: ``function(request, **parameters)``.
 
     It runs on a thread (under gevent a greenlet) of the library's own. Database
     connections are closed behind each event. The view is not atomic.

@@ -92,7 +92,7 @@ class Sock:
         release: Release | None = None,
         **options: Any,
     ) -> Callable[[V], V]:
-        """Decorate a view that talks on a WebSocket: view(ws, **url_parameters).
+        """Decorate a view that talks on a WebSocket: ``view(ws, **url_parameters)``.
 
         It runs on a thread (under gevent a greenlet) of the library's own, in
         its request, whose teardown functions run when the connection has ended.
@@ -140,7 +140,7 @@ class Sock:
         release: Release | None = None,
         **options: Any,
     ) -> Callable[[V], V]:
-        """Decorate a view that is a generator of events: view(**url_parameters).
+        """Decorate a view that is a generator of events: ``view(**url_parameters)``.
 
         It runs in its request, on a thread (under gevent a greenlet) of the
         library's own, and its teardown functions run when the stream has ended.

@@ -54,7 +54,7 @@ class Router:
         self._streams = Map()
 
     def route(self, rule: str, **options: Any) -> Callable[[V], V]:
-        """Decorate a function that talks: function(ws, **parameters of the rule).
+        """Decorate a function that talks: ``function(ws, **parameters)``.
 
         It runs on a thread (under gevent a greenlet) of the library's own, as
         WebSocket.start() has it.
@@ -73,7 +73,7 @@ class Router:
         return self._upgrades(rule, options, prepare)
 
     def view(self, rule: str, **options: Any) -> Callable[[V], V]:
-        """Decorate a function that decides within the call: function(ws, **parameters).
+        """Decorate a function that decides within the call: ``function(ws, **parameters)``.
 
         It may reject, add listeners, start() another function, or talk; the call
         is answered with the WebSocket when it returns.
@@ -92,7 +92,7 @@ class Router:
         return self._upgrades(rule, options, prepare)
 
     def events(self, rule: str, **options: Any) -> Callable[[V], V]:
-        """Decorate a generator of events: function(es, **parameters of the rule).
+        """Decorate a generator of events: ``function(es, **parameters)``.
 
         Its items are those of EventSource.stream(); es is the stream itself,
         for its last_event_id and environ.
