@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from contextlib import ExitStack
 
@@ -38,6 +39,16 @@ def started(tmp_path_factory: pytest.TempPathFactory):
             return running[name]
 
         yield start
+
+
+@pytest.fixture
+def uncollected():
+    """No collection for as long as a signal is on its way: what is raised in one is swallowed.
+
+    Hypothesis has a callback there."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def lock():
 
 
 @pytest.mark.parametrize("timeout", [None, LONG], ids=["for ever", "for long"])
-def test_a_signal_that_comes_as_a_wait_begins_is_not_left_lying(lock, timeout):
+def test_a_signal_that_comes_as_a_wait_begins_is_not_left_lying(lock, timeout, uncollected):
     def wait(seconds):
         limit = LONG if seconds is None else seconds
         return bool(just_after(signal.SIGINT, partial(lock.acquire, True, limit)))

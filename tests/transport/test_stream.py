@@ -111,7 +111,7 @@ class SignalFirst:
     ids=["recv", "recv_into"],
 )
 def test_a_signal_that_comes_as_the_main_thread_begins_to_wait_is_not_left_lying(
-    pair, receive, monkeypatch
+    pair, receive, monkeypatch, uncollected
 ):
     stream, peer = pair
     deliverance = threading.Timer(20, peer.close)
