@@ -71,7 +71,7 @@ def test_a_cookie_of_another_path_stays_with_werkzeugs_client():
 
     client = WerkzeugClient(app)
     # Before 2.3 the server's name came first.
-    before = () if "domain" in signature(client.set_cookie).parameters else ("localhost",)
+    before = ("localhost",) if "server_name" in signature(client.set_cookie).parameters else ()
     client.set_cookie(*before, "here", "1", path="/chat")
     client.set_cookie(*before, "there", "2", path="/elsewhere")
     with connect(app, "/chat/room", client=client) as ws:
