@@ -60,6 +60,9 @@ page: $(VENV)/test ## Write the tables of docs/servers.rst
 docs: $(VENV)/docs ## Build the documentation: build/docs/index.html
 	$(BIN)/python -m sphinx -W --keep-going -q docs build/docs
 
+pictures: $(VENV)/test $(VENV)/machine ## Take the picture of the demo: docs/pictures/demo.png
+	$(BIN)/python -m tests.browser.picture
+
 # With ARGS not everything may have been run, so that the page stays as it is.
 conformance: $(VENV)/test $(VENV)/machine ## Run all conformance tests (25 minutes), write docs/conformance.rst
 	rm -rf $(CACHE)/conformance
@@ -115,7 +118,7 @@ clean: ## Remove all that the other targets made
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test test-oldest test-all page docs conformance soak bench check format coverage setup clean
+.PHONY: help demo test test-oldest test-all page docs pictures conformance soak bench check format coverage setup clean
 
 # A Python that runs (a shim may not), is of a tested version, and can make an environment. One
 # that is newer than the tested ones is the last resort; a PYTHON that was named is only asked

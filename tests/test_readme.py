@@ -21,8 +21,12 @@ from tests.support.program import Program
 from tests.support.servers import ROOT, SERVERS, Server, serve
 from tests.test_layers import FLOORS, PATHS, place_of
 
-README = (ROOT / "README.rst").read_text(encoding="utf-8")
-ARCHITECTURE = (ROOT / "ARCHITECTURE.rst").read_text(encoding="utf-8")
+FIRST = (ROOT / "README.rst").read_text(encoding="utf-8")
+# With the pages that go on where it ends, each behind a title, which ends the section before.
+PAGES = ("guide", "promises", "differences")
+README = "\nNext page\n---------\n".join(
+    [FIRST, *((ROOT / "docs" / f"{page}.rst").read_text(encoding="utf-8") for page in PAGES)]
+)
 
 # Each item of "What you can rely on", word for word, and what shows it: tests, or "make target".
 CLAIMS = {
@@ -571,5 +575,11 @@ def test_every_block_of_code_compiles(block):
 
 
 def test_the_first_program_is_on_the_first_screen():
-    assert README.index(".. code-block:: python") < 60
+    assert FIRST.index(".. code-block:: python") < 60
+
+
+def test_the_readme_fits_two_screens_and_shows_the_demo():
+    assert len(FIRST.splitlines()) <= 130
+    assert ".. image:: docs/pictures/demo.png" in FIRST
+    assert (ROOT / "docs" / "pictures" / "demo.png").stat().st_size > 10_000
     assert len(CHAT.splitlines()) <= 40
