@@ -27,6 +27,7 @@ PAGES = ("guide", "promises", "differences")
 README = "\nNext page\n---------\n".join(
     [FIRST, *((ROOT / "docs" / f"{page}.rst").read_text(encoding="utf-8") for page in PAGES)]
 )
+ARCHITECTURE = (ROOT / "ARCHITECTURE.rst").read_text(encoding="utf-8")
 
 # Each item of "What you can rely on", word for word, and what shows it: tests, or "make target".
 CLAIMS = {
@@ -290,6 +291,39 @@ CLAIMS = {
         "tests/client/test_event_source.py::test_the_id_of_the_last_event_that_was_taken_is_resumed_after",
         "tests/client/test_event_source_ends.py::test_a_post_is_never_made_again_wherever_it_is_cut",
         "tests/client/test_event_source_close.py::test_close_on_another_thread_ends_the_iteration_at_any_moment",
+    ),
+    "Programs written for flask-sock run with another import, on threads and on gevent.": (
+        "tests/interop/test_flask_sock.py::test_the_published_program_echoes",
+        "tests/interop/test_flask_sock.py::test_a_thread_may_send_to_all_and_forgets_who_has_left",
+        "tests/frameworks/test_flask_sock.py::test_the_members_of_simple_websocket_do_what_they_do_there",
+    ),
+    "A hundred idle views with ``release`` leave a database pool of five free.": (
+        "tests/frameworks/test_flask_sock.py::test_a_hundred_idle_views_leave_a_database_pool_of_five_free",
+    ),
+    "Teardown functions of Flask run once, when the connection has ended, and ``g`` is there until "
+    "then.": (
+        "tests/frameworks/test_flask_sock.py::test_the_view_has_the_request_and_its_g_to_the_end_and_teardown_comes_then",
+    ),
+    "Django's views hold no database connection and no transaction while they wait.": (
+        "tests/frameworks/test_django_views.py::test_no_connection_to_the_database_is_held_while_waiting_and_no_transaction",
+    ),
+    "A client in memory meets the forty behaviours that one of a real server does.": (
+        "tests/test_testing.py::test_a_client_in_memory_meets_what_one_of_a_real_server_does",
+        "tests/test_testing.py::test_there_are_forty_behaviours",
+    ),
+    "An hour of pings passes in a test at once.": (
+        "tests/test_moved_clock.py::test_an_hour_of_pings_passes_at_once_and_drops_nobody",
+    ),
+    "``faye-sync check`` finds nine deployments made wrong on purpose, and names the line to "
+    "change.": ("tests/cli/test_check.py::test_what_is_wrong_is_said_with_the_line_to_change",),
+    "The files of ``deploy/`` pass messages, events and silence, with TLS and below a prefix.": (
+        "tests/servers/test_recipes.py::test_messages_pass_both_ways_and_so_do_close_codes",
+        "tests/servers/test_recipes.py::test_events_come_one_by_one",
+        "tests/servers/test_recipes.py::test_a_check_finds_nothing_wrong",
+    ),
+    "What the tutorial says, an empty environment and Chromium do.": (
+        "tests/browser/test_newcomer.py::test_readmes_first_program_is_a_chat_of_two_tabs",
+        "tests/browser/test_newcomer.py::test_step_3_tells_who_said_it",
     ),
 }
 
