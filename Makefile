@@ -52,7 +52,17 @@ test-oldest: ## The tests of servers, frameworks and client, with the oldest ver
 	    SUITES="$(OLDEST) -k 'not http2' -W ignore::DeprecationWarning"
 OLDEST = tests/servers tests/frameworks tests/transport tests/client tests/test_websocket.py tests/test_client.py
 
-test-all: test test-oldest ## Both: before a release
+# Each in an environment of its own; the fast tests, which need no servers of other people's.
+test-pythons: ## The library's own tests on every supported Python that is on this machine
+	@for version in 3.10 3.11 3.12 3.13; do \
+	    python=python$$version; \
+	    "$$python" -c '' 2>/dev/null || { echo "$$python is not on this machine"; continue; }; \
+	    echo "$$python"; \
+	    $(MAKE) test PYTHON=$$python VENV=$(VENV)-$$version SUITES="$(OWN)" || exit 1; \
+	done
+OWN = tests/driver tests/transport tests/frameworks tests/cli tests/test_*.py
+
+test-all: test test-oldest test-pythons ## All three: before a release
 
 page: $(VENV)/test ## Write the tables of docs/servers.rst
 	$(BIN)/python -m tests.support.servers_page
@@ -118,7 +128,7 @@ clean: ## Remove all that the other targets made
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test test-oldest test-all page docs pictures conformance soak bench check format coverage setup clean
+.PHONY: help demo test test-oldest test-pythons test-all page docs pictures conformance soak bench check format coverage setup clean
 
 # A Python that runs (a shim may not), is of a tested version, and can make an environment. One
 # that is newer than the tested ones is the last resort; a PYTHON that was named is only asked
