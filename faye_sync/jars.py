@@ -80,9 +80,9 @@ class DjangoJar:
 
 # By what each has, the first that is there.
 _JARS = (
-    ("_add_cookies_to_wsgi", WerkzeugJar),
-    ("cookie_jar", OldWerkzeugJar),
-    ("cookies", DjangoJar),
+    ("_add_cookies_to_wsgi", object, WerkzeugJar),
+    ("cookie_jar", object, OldWerkzeugJar),
+    ("cookies", SimpleCookie, DjangoJar),
 )
 
 
@@ -100,9 +100,9 @@ def jar_of(client: Any) -> Jar:
     """
     if client is None:
         return NoJar()
-    for member, kind in _JARS:
-        if hasattr(client, member):
-            jar: Jar = kind(client)
+    for member, kind, jar_kind in _JARS:
+        if hasattr(client, member) and isinstance(getattr(client, member), kind):
+            jar: Jar = jar_kind(client)
             return jar
     raise ConfigurationError(
         f"client must be the test client of Flask, Werkzeug or Django, got {type(client).__name__}"

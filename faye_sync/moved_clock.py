@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -14,10 +15,15 @@ from faye_sync.deadlines import deadline_after, seconds_left
 from faye_sync.housekeeping import Housekeeper, housekeeper_of
 from faye_sync.readiness import READ, milliseconds
 
+TASKS = Path("/proc/self/task")
+
 # Seconds of real time that what advance() has caused may take.
 PATIENCE = 10.0
-# Seconds of real time between two looks whether somebody has yet to read.
+# Seconds of real time between two looks whether all others wait, and how long they are given.
 LOOK = 0.001
+GRACE = 1.0
+# Looks in a row at which nobody works: at one of them a thread may just have been about to.
+QUIET = 3
 
 
 class Clock:
@@ -44,7 +50,9 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Move the clock on, deadline by deadline, and wait until what is due has been done.
 
-        What a ping is answered with has arrived, too, wherever somebody reads.
+        Before each step all other threads of the process have come to wait for
+        something, so that whoever is about to wait counts from there; a thread
+        that goes on working is waited for no longer than a second.
 
         Args:
             seconds: How far.
@@ -58,13 +66,14 @@ class Clock:
         if clock.waits is not self:
             raise RuntimeError("this clock is not in use; write: with Clock() as clock")
         housekeeper = housekeeper_of(THREADS)
+        _settle()
         due = _let_work(housekeeper)
         while seconds > 0:
             step = min(seconds, max(due, LOOK))
             seconds -= step
             self._move(step)
             due = _let_work(housekeeper)
-            _let_read(housekeeper)
+            _settle()
 
     def __enter__(self) -> Clock:
         """Put it in the place of the real one.
@@ -169,21 +178,26 @@ def _let_work(housekeeper: Housekeeper) -> float:
     return found[0]
 
 
-def _let_read(housekeeper: Housekeeper) -> None:
-    """Wait until what has arrived is read, where somebody waits for it.
+def _settle() -> None:
+    """Wait until no other thread of this process works, or would if there were a processor for it.
 
-    Nothing tells that there is nothing left, so this looks now and then."""
-    deadline, pause = deadline_after(PATIENCE), ThreadEvent()
-    while seconds_left(deadline) and any(map(_is_about_to_read, tuple(housekeeper.live))):
+    Nothing tells of that, so this looks now and then. The interpreter's lock is free
+    meanwhile, so that whoever waits for that alone is found at work."""
+    deadline, pause, quiet = deadline_after(GRACE), ThreadEvent(), 0
+    while quiet < QUIET and seconds_left(deadline):
         pause.wait_once(LOOK)
+        quiet = 0 if _others_work() else quiet + 1
 
 
-def _is_about_to_read(kept: Any) -> bool:
-    """Whether octets have come for a thread that waits for them, and is not awake yet."""
-    incoming = getattr(kept, "incoming", None)
-    if incoming is None:
-        return False
-    if incoming.reading_lock.acquire(False):
-        incoming.reading_lock.release()
-        return False
-    return THREADS.wait_readable(kept.fileno(), 0)
+def _others_work() -> bool:
+    own = Path("/proc/thread-self").readlink().name
+    return any(_state_of(task) in "RD" for task in TASKS.iterdir() if task.name != own)
+
+
+def _state_of(task: Path) -> str:
+    """The kernel's letter for what a thread does: R runs or would, D waits for a disk (proc_pid_stat(5))."""
+    try:
+        return (task / "stat").read_text(encoding="ascii").rpartition(") ")[2][:1]
+    except OSError:
+        # It has ended since.
+        return "X"

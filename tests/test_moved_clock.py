@@ -77,6 +77,37 @@ def test_a_receive_of_the_application_ends_at_its_timeout(clock):
         assert ws.receive(PATIENCE) == "are you there?"
 
 
+@pytest.mark.parametrize("round_", range(20))
+def test_whoever_is_about_to_wait_is_waited_for(clock, round_):
+    def talk(ws, told):
+        # Not at once: what it does before it waits takes its time.
+        sum(range(200_000))
+        with pytest.raises(TimeoutError):
+            ws.receive(timeout=30)
+        ws.send("are you there?")
+
+    app, _ = serving(talk)
+    with connect(app) as ws:
+        clock.advance(30.5)
+        assert ws.receive(PATIENCE) == "are you there?"
+
+
+def test_a_thread_that_never_waits_holds_a_clock_up_for_a_moment_only(clock):
+    is_over = threading.Event()
+
+    def work():
+        while not is_over.is_set():
+            sum(range(1000))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    began = time.monotonic()
+    clock.advance(1)
+    is_over.set()
+    thread.join(PATIENCE)
+    assert time.monotonic() - began < PATIENCE
+
+
 def test_a_send_to_a_peer_that_takes_nothing_ends_at_its_deadline(clock):
     def talk(ws, told):
         try:

@@ -524,7 +524,7 @@ def test_no_port_is_taken_and_nothing_is_left(monkeypatch):
     )
 
 
-@pytest.mark.parametrize("client", [5, object()], ids=["int", "object"])
+@pytest.mark.parametrize("client", [5, requests.Session()], ids=["int", "session-of-requests"])
 def test_what_is_no_test_client_is_refused(client):
     with pytest.raises(ConfigurationError, match="test client of Flask, Werkzeug or Django"):
         connect(application, client=client)

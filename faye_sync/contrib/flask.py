@@ -126,7 +126,7 @@ class Sock:
                 talk = current_app.ensure_sync(view)
                 return ws.start(lambda ws: talk(ws, *arguments, **parameters))
 
-            self._where(bp).route(rule, websocket=True, **options)(answer)
+            self._where(bp).route(rule, **{**options, "websocket": True})(answer)
             return view
 
         return decorate
@@ -201,7 +201,12 @@ class _Calls:
             heads.append(headers)
             return None
 
-        body = kept.run(self._wsgi_app, environ, begin)
+        try:
+            body = kept.run(self._wsgi_app, environ, begin)
+        except BaseException as error:
+            # Where Flask passes on what a view raised, for a debugger or a test.
+            kept.end(error)
+            raise
         if kept.answer is not None and heads:
             return kept.answer.answer(heads[0], environ, start_response)
         # An ordinary answer, be it that a function of after_request() put it in another's place.

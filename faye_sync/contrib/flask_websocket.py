@@ -50,6 +50,10 @@ class FlaskWebSocket(ReleasingWebSocket):
         **options: Any,
     ) -> None:
         self._request: FlaskRequest | None = None
+        # What start() was told in the view, for when Flask has made its answer.
+        self._is_planned = False
+        # Flask has made its answer, and nothing has to wait for it.
+        self._has_left = False
         self._planned: Callable[[Any], object] | None = None
         self._error: Exception | None = None
         super().__init__(environ, *arguments, release=release, **options)
@@ -75,12 +79,12 @@ class FlaskWebSocket(ReleasingWebSocket):
             TypeError: As for WebSocket.start().
             RuntimeError: As for WebSocket.start().
         """
-        if self._request is None or function is None or not callable(function):
+        if self._request is None or self._has_left or not (function is None or callable(function)):
             return super().start(function)
-        if self._planned is not None:
+        if self._is_planned:
             raise RuntimeError("this connection was started already, so start() comes too late")
-        self._choose(Style.BLOCKING)
-        self._planned = function
+        self._choose(Style.CALLBACK if function is None else Style.BLOCKING)
+        self._is_planned, self._planned = True, function
         return self
 
     def __call__(
@@ -127,10 +131,11 @@ class FlaskWebSocket(ReleasingWebSocket):
         Returns:
             The body.
         """
+        self._has_left = True
         try:
             self._open_with([each for each in headers if _may_stand_in_101(each[0])])
-            if self._planned is not None:
-                super().start(self._talk_in_request)
+            if self._is_planned:
+                super().start(None if self._planned is None else self._talk_in_request)
             return super().__call__(environ, start_response)
         finally:
             if not self._is_started:

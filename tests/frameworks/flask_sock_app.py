@@ -231,6 +231,18 @@ def callbacks():
     return ws
 
 
+@app.route("/started", websocket=True)
+def started():
+    ws = WebSocket(request)
+    ws.on("message", lambda event: ws.send(f"{event.data} {g.user}"))
+    return ws.start()
+
+
+@sock.route("/said-twice", websocket=True)
+def said_twice(ws):
+    ws.send("once")
+
+
 @app.route("/attached", websocket=True)
 def attached():
     ws = WebSocket(request, detach=False)

@@ -6,10 +6,11 @@ import re
 from contextlib import ExitStack
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 
 from faye_sync import ConfigurationError
 from faye_sync.contrib.flask import Sock, WebSocket
+from faye_sync.testing import connect
 from tests.support.peer import Peer, Refused
 from tests.support.stream_peer import StreamPeer
 
@@ -170,6 +171,40 @@ def test_listeners_have_the_request_and_one_g_and_teardown_comes_at_the_end(site
         "request ann None",
         "app callbacks None",
     ]
+
+
+def test_a_view_may_start_the_listening_itself(site, wait_told):
+    with Peer(site.address, "/started?user=ann") as peer:
+        peer.say("hello")
+        assert peer.read() == "hello ann"
+        assert peer.close() == (1000, "")
+    assert wait_told("/started", "request") == ["request ann None"]
+
+
+def test_websocket_true_may_be_said_once_more(site):
+    with Peer(site.address, "/said-twice") as peer:
+        assert peer.read() == "once"
+        assert peer.answer_close() == (1000, "")
+
+
+def test_what_flask_passes_on_ends_the_request_too(local):
+    app = Flask(__name__)
+    app.testing = True
+    Sock(app)
+    ended = []
+    app.teardown_request(lambda error: ended.append(repr(error)))
+
+    @app.route("/chat", websocket=True)
+    def chat():
+        return WebSocket(request).start(lambda ws: ws.send("never"))
+
+    @app.after_request
+    def fail(response):
+        raise LookupError("passed on")
+
+    with pytest.raises(LookupError, match="passed on"):
+        connect(app, "/chat").connect()
+    assert ended == ["LookupError('passed on')"]
 
 
 def test_a_view_may_talk_within_the_call(site, wait_told):
