@@ -70,8 +70,9 @@ page: $(VENV)/test ## Write the tables of docs/servers.rst
 docs: $(VENV)/docs ## Build the documentation: build/docs/index.html
 	$(BIN)/python -m sphinx -W --keep-going -q docs build/docs
 
-pictures: $(VENV)/test $(VENV)/machine ## Take the picture of the demo: docs/pictures/demo.png
+pictures: $(VENV)/test $(VENV)/machine ## Take and draw docs/pictures: the demo, the states
 	$(BIN)/python -m tests.browser.picture
+	$(BIN)/python -m tests.support.states_page
 
 # With ARGS not everything may have been run, so that the page stays as it is.
 conformance: $(VENV)/test $(VENV)/machine ## Run all conformance tests (25 minutes), write docs/conformance.rst

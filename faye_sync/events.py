@@ -20,6 +20,14 @@ class ReadyState(IntEnum):
     CLOSED = 3
 
 
+# What each state may become; docs/pictures/states.svg is drawn of this.
+STEPS: dict[ReadyState, tuple[ReadyState, ...]] = {
+    ReadyState.CONNECTING: (ReadyState.OPEN, ReadyState.CLOSED),
+    ReadyState.OPEN: (ReadyState.CLOSING, ReadyState.CLOSED),
+    ReadyState.CLOSING: (ReadyState.CLOSED,),
+    ReadyState.CLOSED: (),
+}
+
 # For those who look often: before Python 3.12 each look at a member of an enum goes through a hook.
 OPEN = ReadyState.OPEN
 

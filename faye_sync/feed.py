@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from faye_sync.concurrency import Concurrency, Event as Flag, reentrant_lock
-from faye_sync.events import CloseEvent, DrainEvent, ErrorEvent, Event, OpenEvent, ReadyState
+from faye_sync.events import STEPS, CloseEvent, DrainEvent, ErrorEvent, Event, OpenEvent, ReadyState
 from faye_sync.outbox import PORTION, Outbox
 from faye_sync.transport.waker import PolledFlag
 
@@ -161,7 +161,7 @@ class Feed:
     def opened(self) -> None:
         """The head is on its way."""
         with self._feed_lock:
-            if self.state is not ReadyState.CONNECTING:
+            if ReadyState.OPEN not in STEPS[self.state]:
                 return
             self.state = ReadyState.OPEN
         self.tell(OpenEvent())
@@ -176,7 +176,7 @@ class Feed:
     def ended(self, cause: str) -> None:
         """Nothing more goes out."""
         with self._feed_lock:
-            if self.state is ReadyState.CLOSED:
+            if ReadyState.CLOSED not in STEPS[self.state]:
                 return
             self.state = ReadyState.CLOSED
         self._is_closing = True

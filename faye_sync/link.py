@@ -17,6 +17,7 @@ from faye_sync.driver.frames import cut_reason
 from faye_sync.errors import ConnectionClosed, MessageTooBig, ProtocolError
 from faye_sync.events import (
     OPEN,
+    STEPS,
     CloseEvent,
     DrainEvent,
     ErrorEvent,
@@ -124,7 +125,7 @@ class Link:
     def close(self, code: int, reason: str, cause: str = "local") -> None:
         """Begin the closing handshake; returns at once. Does nothing the second time."""
         with self._state_lock:
-            if self.state is not OPEN:
+            if ReadyState.CLOSING not in STEPS[self.state]:
                 return
             self.state = ReadyState.CLOSING
             self._ours = (code, reason)

@@ -13,6 +13,7 @@ import pytest
 
 from faye_sync import WebSocket
 from faye_sync.testing import connect, events
+from tests.support import states_page
 from tests.support.kinds import ROOT
 
 DOCS = ROOT / "docs"
@@ -59,6 +60,14 @@ def test_the_first_page_is_a_program():
     with connect(app, "/echo") as ws:
         ws.send("hello")
         assert ws.receive(PATIENCE) == "hello"
+
+
+def test_the_picture_of_the_states_is_that_of_the_table():
+    assert states_page.PICTURE.read_text(encoding="utf-8") == states_page.picture(), (
+        "run: make pictures"
+    )
+    steps = {(before.name, after.name) for before, after in states_page.steps()}
+    assert steps == states_page.WORDS.keys()
 
 
 # --- Flask --------------------------------------------------------------------------------------------
