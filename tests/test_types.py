@@ -1,10 +1,12 @@
-"""The public names are typed as tests/typing/public.py claims, in pyright's strict judgement too."""
+"""What the package is to its users' tools: types, by pyright's strict judgement too, and what it needs."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import requires
 
 import pytest
 
@@ -34,3 +36,12 @@ def test_pyright_finds_nothing_wrong_with_the_claims_and_every_mistake_in_them()
 
 def test_the_package_says_that_it_is_typed():
     assert (ROOT / "faye_sync" / "py.typed").exists()
+
+
+def test_an_installation_without_extras_brings_the_four_packages_of_the_core():
+    names = {
+        re.match(r"[\w-]+", wanted)[0].lower()
+        for wanted in requires("faye_sync")
+        if "extra ==" not in wanted
+    }
+    assert names == {"werkzeug", "requests", "urllib3", "h11"}
