@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 
 
@@ -41,6 +42,9 @@ class Network:
             session.trust_env = False
         elif self.proxy is not None:
             session.proxies = {"http": self.proxy, "https": self.proxy}
+        if self.insecure:
+            # Whoever asked for it knows.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         if self.insecure or self.ca is not None:
             session.mount("https://", _Trusting(not self.insecure and self.ca))
         return session

@@ -154,6 +154,7 @@ def test_a_certificate_that_nobody_knows_is_told_of(upstream, in_front, tmp_path
         for trust in (("--insecure",), ("--ca", certificate().authority)):
             run = faye_sync("check", each, "--idle", "1", *trust)
             assert run.status == 0, run.out
+            assert run.err == ""
     run = faye_sync("listen", feed, "-n", "1", "--ca", certificate().authority)
     assert run.out.startswith("[1] event 1\n")
 
