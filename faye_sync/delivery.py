@@ -343,6 +343,4 @@ class Delivery(EventTarget):
             raise RuntimeError(f"{call} inside a listener would wait for itself")
 
     def _report(self, text: str, error: BaseException) -> None:
-        logger.error(
-            "%s %s: %s", self._kind, self.id, text, exc_info=error, extra={"connection": self}
-        )
+        logger.error("%s %s: %s", self._kind, self.id, text, exc_info=error)

@@ -19,7 +19,7 @@ from faye_sync.errors import ConfigurationError
 from faye_sync.event_target import EventTarget
 from faye_sync.events import Event, ReadyState
 from faye_sync.feed import Feed
-from faye_sync.made import note_made
+from faye_sync.made import note_failure, note_made
 from faye_sync.pumping import Pump
 from faye_sync.sse import CONTENT_TYPE, PING, encode as encode_event
 from faye_sync.streaming import Streaming, find_way
@@ -292,9 +292,8 @@ class EventSource(EventTarget):
             self._feed.tell(None)
 
     def _report(self, text: str, error: BaseException) -> None:
-        logger.error(
-            "EventSource %s: %s", self.id, text, exc_info=error, extra={"connection": self}
-        )
+        logger.error("EventSource %s: %s", self.id, text, exc_info=error)
+        note_failure(self.environ, error)
 
 
 class _Listeners:

@@ -1,16 +1,35 @@
-"""What is made in a WSGI call: told to whoever asked for that, and to the log if it is forgotten."""
+"""What is made in a WSGI call, and what goes wrong in it: told to whoever asked for that.
+
+And to the log, where what was made is forgotten."""
 
 from __future__ import annotations
 
 import logging
 import weakref
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-# Where an environ may have a function that is called with each WebSocket and EventSource made of
-# it: how the clients of testing.py come to know the server's end.
+# Where an environ may have a Hearer: how the clients of testing.py come to know the server's end.
 KEY = "faye_sync.made"
 
 logger = logging.getLogger("faye_sync")
+
+
+class Hearer(Protocol):
+    """Whoever wants to know."""
+
+    def made(self, connection: Any) -> None:
+        """A WebSocket or an EventSource was made of the request."""
+
+    def failed(self, error: BaseException) -> None:
+        """A function or a listener of the application's raised."""
+
+
+def note_failure(environ: Mapping[str, Any], error: BaseException) -> None:
+    """Tell of what the application raised, beside the log."""
+    hearer: Hearer | None = environ.get(KEY)
+    if hearer is not None:
+        hearer.failed(error)
 
 
 def note_made(made: Any, kind: str, forgotten: str) -> weakref.finalize[Any, Any]:
@@ -24,9 +43,9 @@ def note_made(made: Any, kind: str, forgotten: str) -> weakref.finalize[Any, Any
     Returns:
         The reminder, to be detached by whoever answers.
     """
-    hear = made.environ.get(KEY)
-    if hear is not None:
-        hear(made)
+    hearer: Hearer | None = made.environ.get(KEY)
+    if hearer is not None:
+        hearer.made(made)
     path = made.environ.get("PATH_INFO", "")
     reminder = weakref.finalize(
         made, logger.warning, "%s %s on %s %s", kind, made.id, path, forgotten

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -39,9 +40,9 @@ class Clock:
         # Guards what waits, and whom advance() wakes.
         self._waits_lock = leaf_lock()
         self._events: list[Any] = []
-        # Reads as ended when the clock has been moved since it was made.
-        self._ear, self._mouth = -1, -1
-        self._ears: list[int] = []
+        # When the waits of others are over, by this clock.
+        self._ends: list[float] = []
+        self._ear = _Ear()
 
     def monotonic(self) -> float:
         """Give the seconds of this clock."""
@@ -67,12 +68,12 @@ class Clock:
             raise RuntimeError("this clock is not in use; write: with Clock() as clock")
         housekeeper = housekeeper_of(THREADS)
         _settle()
-        due = _let_work(housekeeper)
         while seconds > 0:
+            due = min(_let_work(housekeeper), self._seconds_to_next())
             step = min(seconds, max(due, LOOK))
             seconds -= step
             self._move(step)
-            due = _let_work(housekeeper)
+            _let_work(housekeeper)
             _settle()
 
     def __enter__(self) -> Clock:
@@ -87,7 +88,6 @@ class Clock:
         if clock.waits is not None:
             raise RuntimeError("another Clock is in use, and there is only one time")
         self._real = clock.monotonic
-        self._open_ear()
         clock.monotonic, clock.waits = self.monotonic, self
         return self
 
@@ -100,64 +100,105 @@ class Clock:
         """Put the real one back."""
         clock.monotonic, clock.waits = self._real, None
         with self._waits_lock:
-            os.close(self._mouth)
+            self._ear.speak()
 
     # --- for threads that wait ------------------------------------------------------------------------
 
     def poll(self, poll: Any, timeout: float) -> bool:
         """Wait by a poll object, so many seconds of this clock; False when they passed first."""
         end = self.monotonic() + timeout
-        while True:
-            # Before the look at the time: who moves the clock does it the other way round.
-            ear = self._ear
-            left = max(0.0, end - self.monotonic())
-            poll.register(ear, READ)
-            try:
-                ready = poll.poll(milliseconds(left))
-            finally:
-                poll.unregister(ear)
-            if any(fd != ear for fd, _ in ready):
-                return True
-            if self.monotonic() >= end:
-                return False
+        with self._noted(end):
+            while True:
+                with self._waits_lock:
+                    # Before the look at the time: who moves the clock does it the other way round.
+                    ear = self._ear
+                    ear.listeners += 1
+                try:
+                    if _is_ready(poll, ear, max(0.0, end - self.monotonic())):
+                        return True
+                finally:
+                    with self._waits_lock:
+                        ear.leave()
+                if self.monotonic() >= end:
+                    return False
 
     def wait_for(self, event: Any, timeout: float) -> bool:
         """Wait for a flag, so many seconds of this clock; False when they passed first."""
         end = self.monotonic() + timeout
-        with self._waits_lock:
-            self._events.append(event)
-        try:
-            while not event.is_set():
-                left = end - self.monotonic()
-                if left <= 0:
-                    return False
-                event.wait_once(left)
-            return True
-        finally:
+        with self._noted(end):
             with self._waits_lock:
-                self._events.remove(event)
+                self._events.append(event)
+            try:
+                while not event.is_set():
+                    left = end - self.monotonic()
+                    if left <= 0:
+                        return False
+                    event.wait_once(left)
+                return True
+            finally:
+                with self._waits_lock:
+                    self._events.remove(event)
 
     # --- beneath --------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _noted(self, end: float) -> Iterator[None]:
+        """Have advance() stop at the end of a wait."""
+        with self._waits_lock:
+            self._ends.append(end)
+        try:
+            yield
+        finally:
+            with self._waits_lock:
+                self._ends.remove(end)
+
+    def _seconds_to_next(self) -> float:
+        """Seconds to the end of the wait that is over first; inf where nobody waits."""
+        with self._waits_lock:
+            return min(self._ends, default=math.inf) - self.monotonic()
 
     def _move(self, seconds: float) -> None:
         with self._waits_lock:
             self._moved += seconds
-            mouth = self._mouth
-            self._open_ear()
-            os.close(mouth)
+            if self._ear.listeners:
+                self._ear.speak()
+                self._ear = _Ear()
             events = tuple(self._events)
         for event in events:
             event.nudge()
 
-    def _open_ear(self) -> None:
-        # Whoever polls an earlier one may do so yet.
-        self._ear, self._mouth = os.pipe()
-        self._ears.append(self._ear)
 
-    def __del__(self) -> None:
-        """Close what nobody can poll any more."""
-        for ear in self._ears:
-            os.close(ear)
+class _Ear:
+    """A pipe that reads as ended once the clock has been moved; with the lock of the waits."""
+
+    def __init__(self) -> None:
+        self.fd, self._mouth = os.pipe()
+        self.listeners = 0
+        self._has_spoken = False
+
+    def speak(self) -> None:
+        """Wake whoever polls it."""
+        self._has_spoken = True
+        os.close(self._mouth)
+        self._close_unheard()
+
+    def leave(self) -> None:
+        """One who polled it does so no more."""
+        self.listeners -= 1
+        self._close_unheard()
+
+    def _close_unheard(self) -> None:
+        if self._has_spoken and not self.listeners:
+            os.close(self.fd)
+
+
+def _is_ready(poll: Any, ear: _Ear, seconds: float) -> bool:
+    """Poll once, the ear too; whether anything else is ready."""
+    poll.register(ear.fd, READ)
+    try:
+        return any(fd != ear.fd for fd, _ in poll.poll(milliseconds(seconds)))
+    finally:
+        poll.unregister(ear.fd)
 
 
 def _let_work(housekeeper: Housekeeper) -> float:

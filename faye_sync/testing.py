@@ -24,7 +24,12 @@ from wsgiref.simple_server import WSGIRequestHandler
 from faye_sync.client import Client
 from faye_sync.concurrency import Event as Flag, world_here
 from faye_sync.deadlines import deadline_after, seconds_left
-from faye_sync.errors import ConfigurationError, ConnectionClosed, HandshakeError
+from faye_sync.errors import (
+    ConfigurationError,
+    ConnectionClosed,
+    EventSourceError,
+    HandshakeError,
+)
 from faye_sync.eventsource_client import EventSourceClient
 from faye_sync.jars import Jar, jar_of
 from faye_sync.made import KEY
@@ -129,7 +134,7 @@ class AppClient(Client):
         Raises:
             LookupError: The application has made none.
         """
-        for made in reversed(self._calls.made):
+        for made in reversed(self._calls.connections):
             if isinstance(made, WebSocket):
                 return made
         raise LookupError("the application has made no WebSocket yet")
@@ -186,7 +191,7 @@ class AppEvents(EventSourceClient):
         """Close, wait for the application's end, and raise what it raised."""
         super().__exit__(kind, error, traceback)
         self._calls.settle()
-        if kind is None:
+        if kind is None or issubclass(kind, EventSourceError):
             self._calls.raise_error(error)
 
 
@@ -202,19 +207,17 @@ class _Calls:
         self.app = app
         self.jar = jar
         # WebSockets and EventSources of the application, in order.
-        self.made: list[Any] = []
+        self.connections: list[Any] = []
         self._errors: list[BaseException] = []
         self._environ = dict(environ or {})
         self._world = world_here()
         self._ends: list[Flag] = []
-        self._ear = _Ear(self)
 
     def open(self) -> Any:
         """Begin a call; returns the client's end of the connection."""
         server, client = in_memory_pair()
         over = self._world.event()
         self._ends.append(over)
-        logger.addHandler(self._ear)
 
         def serve() -> None:
             try:
@@ -228,23 +231,32 @@ class _Calls:
 
     def complete(self, environ: dict[str, Any]) -> None:
         """Add to a call's environ what the test wants there."""
-        environ.update({KEY: self.made.append, **self._environ})
+        environ.update({KEY: self, **self._environ})
         self.jar.add(environ)
 
-    def failed(self, error: BaseException | None) -> None:
+    # --- as made.py has it --------------------------------------------------------------------------
+
+    def made(self, connection: Any) -> None:
+        """Note what the application has made of a request."""
+        self.connections.append(connection)
+
+    def failed(self, error: BaseException) -> None:
         """Note what the application raised; that a connection is closed is no failure of its."""
-        if error is not None and not isinstance(error, ConnectionClosed):
+        if not isinstance(error, ConnectionClosed):
             self._errors.append(error)
 
     def settle(self) -> None:
         """Wait until the application has come to its end."""
         deadline = deadline_after(PATIENCE)
-        for over in self._ends:
-            over.wait(seconds_left(deadline))
-        for made in self.made:
-            if isinstance(made, WebSocket):
-                made.join(seconds_left(deadline))
-        logger.removeHandler(self._ear)
+        waits = [over.wait for over in self._ends]
+        opened = (
+            each for each in self.connections if isinstance(each, WebSocket) and each.opened_at
+        )
+        waits += [each.join for each in opened]
+        if not all(wait(seconds_left(deadline)) for wait in waits):
+            self._errors.append(
+                TimeoutError(f"the application did not come to its end within {PATIENCE:g} s")
+            )
 
     def raise_error(self, cause: BaseException | None) -> None:
         """Raise what the application raised first, if it did."""
@@ -261,19 +273,6 @@ class _Calls:
         "CONTENT_LENGTH": "",
         "SCRIPT_NAME": "",
     }
-
-
-class _Ear(logging.Handler):
-    """Hears what the library logs of the exceptions of functions and listeners."""
-
-    def __init__(self, calls: _Calls) -> None:
-        super().__init__()
-        self._calls = calls
-
-    def emit(self, record: logging.LogRecord) -> None:
-        connection = getattr(record, "connection", None)
-        if record.exc_info and any(made is connection for made in self._calls.made):
-            self._calls.failed(record.exc_info[1])
 
 
 class _Exchange(WSGIRequestHandler):

@@ -24,7 +24,7 @@ from faye_sync.environ import environ_of, lasting, url_if_valid, url_of
 from faye_sync.errors import ConfigurationError, ConnectionClosed
 from faye_sync.events import CloseEvent, ErrorEvent
 from faye_sync.link import Link
-from faye_sync.made import note_made
+from faye_sync.made import note_failure, note_made
 from faye_sync.origin import Origins, refuse_origin
 from faye_sync.refusing import answer_of, for_django
 from faye_sync.shutdown import hold
@@ -355,6 +355,10 @@ class WebSocket(Connection):
         error = self._refusal_error()
         self._dispatch(ErrorEvent(error.reason, error))
         self._dispatch(CloseEvent(error.code, error.reason, False, error.cause))
+
+    def _report(self, text: str, error: BaseException) -> None:
+        super()._report(text, error)
+        note_failure(self.environ, error)
 
     def _is_refused(self) -> bool:
         return self._refused is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from queue import Queue
 
 import pytest
@@ -90,6 +91,34 @@ def test_whoever_is_about_to_wait_is_waited_for(clock, round_):
     with connect(app) as ws:
         clock.advance(30.5)
         assert ws.receive(PATIENCE) == "are you there?"
+
+
+@pytest.mark.parametrize("ping", [1.0, None])
+def test_each_timeout_of_a_loop_comes_whatever_else_is_due(clock, ping):
+    def talk(ws, told):
+        while True:
+            try:
+                ws.receive(timeout=5)
+            except TimeoutError:
+                told.put(1)
+
+    app, told = serving(talk, ping=ping)
+    with connect(app, ping=None):
+        clock.advance(61)
+        assert told.qsize() == 12
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_clock_keeps_no_descriptors(clock):
+    app, _ = serving(read_on, ping=1.0)
+    with connect(app):
+        clock.advance(1)
+        before = descriptors()
+        clock.advance(100)
+        assert descriptors() <= before + 2
 
 
 def test_a_thread_that_never_waits_holds_a_clock_up_for_a_moment_only(clock):

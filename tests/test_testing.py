@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -19,6 +20,7 @@ from faye_sync import (
     ConnectionClosed,
     EventSource,
     EventSourceClient,
+    EventSourceError,
     HandshakeError,
     MessageTooBig,
     PerMessageDeflate,
@@ -473,6 +475,44 @@ def test_the_applications_exception_comes_before_the_close_that_it_caused():
 def test_a_failure_of_the_test_itself_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
         provoke(failing, lambda _: 1 / 0)
+
+
+def test_what_is_raised_is_heard_wherever_logs_go(monkeypatch):
+    monkeypatch.setattr(logging.getLogger("faye_sync"), "disabled", True)
+    with pytest.raises(LookupError, match="in the function"):
+        provoke(failing, lambda ws: ws.receive(PATIENCE))
+
+
+def test_an_application_that_does_not_end_is_a_failure(monkeypatch):
+    monkeypatch.setattr("faye_sync.testing.PATIENCE", 0.2)
+    is_over = threading.Event()
+
+    def app(environ, start_response):
+        return WebSocket(environ).start(lambda _: is_over.wait())(environ, start_response)
+
+    with pytest.raises(TimeoutError, match=r"did not come to its end within 0\.2 s"):
+        provoke(app, lambda ws: None)
+    is_over.set()
+
+
+def test_a_websocket_that_was_forgotten_is_a_refusal(caplog):
+    def app(environ, start_response):
+        WebSocket(environ)
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    with pytest.raises(HandshakeError, match="200 OK"):
+        connect(app).connect()
+
+
+def test_an_exception_in_place_of_a_stream_is_raised_at_the_end():
+    def read() -> list[str]:
+        with events(raising) as stream:
+            return [event.data for event in stream]
+
+    with pytest.raises(LookupError, match="in the call") as raised:
+        read()
+    assert isinstance(raised.value.__cause__, EventSourceError)
 
 
 def test_an_exception_of_a_stream_is_raised_at_the_end():

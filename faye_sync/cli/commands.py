@@ -15,12 +15,15 @@ from faye_sync.cli.diagnosis import Finding, Question, diagnose
 from faye_sync.cli.measuring import measure
 from faye_sync.cli.network import Network
 from faye_sync.cli.talking import one_shot, talk
-from faye_sync.cli.terminal import FAILED, fail, headers_of, out, show, with_plain_errors
+from faye_sync.cli.terminal import FAILED, Seconds, fail, headers_of, out, show, with_plain_errors
 from faye_sync.client import Client
 from faye_sync.eventsource_client import EventSourceClient
 from faye_sync.websocket import WebSocket
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+ANY, SOME = Seconds(min=0), Seconds(min=0, min_open=True)
+COUNT, PORT = click.IntRange(0), click.IntRange(0, 65535)
 
 _SIGNS = {True: ("ok", "green"), False: ("WRONG", "bold red"), None: ("note", "yellow")}
 
@@ -39,7 +42,9 @@ def network_options(command: F) -> F:
         click.option("--proxy", help="http, https or socks5 URL; 'none' for none."),
         click.option("--ca", type=click.Path(exists=True), help="PEM file of authorities."),
         click.option("-k", "--insecure", is_flag=True, help="Take any certificate."),
-        click.option("--timeout", default=10.0, show_default=True, help="Seconds to open."),
+        click.option(
+            "--timeout", default=10.0, type=SOME, show_default=True, help="Seconds to open."
+        ),
     ):
         command = option(command)
     return command
@@ -53,9 +58,9 @@ def network_options(command: F) -> F:
 @click.argument("messages", nargs=-1)
 @click.option("-p", "--protocol", "protocols", multiple=True, help="Subprotocol; repeatable.")
 @click.option("--origin", help="As a page of that origin would.")
-@click.option("-n", "--count", type=int, help="Messages to wait for; one for each sent.")
-@click.option("--wait", default=10.0, show_default=True, help="Seconds to wait for each.")
-@click.option("--ping", default=20.0, show_default=True, help="Seconds between pings; 0 for none.")
+@click.option("-n", "--count", type=COUNT, help="Messages to wait for; one for each sent.")
+@click.option("--wait", default=10.0, type=ANY, show_default=True, help="Seconds to wait for each.")
+@click.option("--ping", default=20.0, type=ANY, show_default=True, help="Seconds; 0 for none.")
 @click.option("--json/--no-json", "pretty", default=None, help="Lay JSON out (on a terminal: yes).")
 @network_options
 @with_plain_errors
@@ -100,7 +105,7 @@ def connect(
 
 @group.command()
 @click.argument("url")
-@click.option("-n", "--count", type=int, help="End after so many events.")
+@click.option("-n", "--count", type=COUNT, help="End after so many events.")
 @click.option("--last-event-id", default="", help="Resume after this one.")
 @click.option("--reconnect/--no-reconnect", default=None, help="Ask again where it ends.")
 @click.option("--json/--no-json", "pretty", default=None, help="Lay JSON out (on a terminal: yes).")
@@ -140,7 +145,7 @@ def listen(
 @group.command()
 @click.argument("app", required=False)
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8000, show_default=True, help="0 for a free one.")
+@click.option("--port", default=8000, type=PORT, show_default=True, help="0 for a free one.")
 @click.option("--gevent", "on_gevent", is_flag=True, help="On greenlets in place of threads.")
 @with_plain_errors
 def serve(app: str | None, host: str, port: int, on_gevent: bool) -> None:
@@ -184,6 +189,8 @@ def _patch() -> None:
 
 def _load(named: str) -> Any:
     module, _, name = named.partition(":")
+    if not module or module.startswith("."):
+        raise click.UsageError(f"an application is module:name, got {named!r}")
     sys.path.insert(0, "")
     try:
         found: Any = import_module(module)
@@ -201,7 +208,7 @@ def _load(named: str) -> Any:
 
 @group.command()
 @click.argument("url")
-@click.option("--idle", default=65.0, show_default=True, help="Seconds of silence to sit through.")
+@click.option("--idle", default=65.0, type=SOME, show_default=True, help="Seconds of silence.")
 @network_options
 @with_plain_errors
 def check(
@@ -241,7 +248,7 @@ def tell(finding: Finding) -> None:
 @group.command()
 @click.argument("url")
 @click.option("-c", "--connections", default=10, show_default=True, type=click.IntRange(1))
-@click.option("--seconds", default=5.0, show_default=True, type=click.FloatRange(0.1))
+@click.option("--seconds", default=5.0, show_default=True, type=SOME)
 @click.option("--size", default=64, show_default=True, type=click.IntRange(0), help="Octets.")
 @network_options
 @with_plain_errors

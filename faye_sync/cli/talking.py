@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO
@@ -10,9 +12,12 @@ import click
 
 from faye_sync.cli.terminal import FAILED, err, out, show
 from faye_sync.client import NORMAL, Client
+from faye_sync.deadlines import deadline_after, seconds_left
 from faye_sync.errors import ConnectionClosed
 from faye_sync.events import CloseEvent, MessageEvent
 
+PATIENCE = 10.0  # seconds that the other end has to answer
+SILENCE = 0.3  # seconds without a message behind the last answer
 HELP = "/ping [DATA]   /close [CODE [REASON]]   /help   all else is sent"
 
 
@@ -44,40 +49,57 @@ def talk(client: Client, lines: TextIO, *, pretty: bool) -> None:
             # Editing and history, by being there.
             import readline  # noqa: F401, PLC0415
     prefix = "< " if is_terminal else ""
+    # Whether the end is for us to make, and not for the reading of lines to be ended by it.
+    leaving: list[bool] = []
+    # One for each message.
+    heard: list[None] = []
 
     @client.on("message")
     def print_message(event: MessageEvent) -> None:
         show(event.data, pretty=pretty, prefix=prefix)
+        heard.append(None)
 
     @client.on("close")
     def print_close(event: CloseEvent) -> None:
         if is_terminal or event.code not in NORMAL:
             err.print(f"closed: {event.code} {event.reason} ({event.cause})", markup=False)
+        if not leaving:
+            # The one thing that ends the wait for a line.
+            os.kill(os.getpid(), signal.SIGINT)
 
     client.connect()
     client.start()
     if is_terminal:
         err.print(f"connected to {client.url}; {HELP}", markup=False)
-    _send_lines(client, lines, is_terminal=is_terminal)
-    client.close()
-    client.join()
+    try:
+        _send_lines(client, lines, leaving, is_terminal=is_terminal)
+        leaving.append(True)
+        if not is_terminal:
+            _hear_out(client, heard)
+        client.close()
+        client.join()
+    except KeyboardInterrupt:
+        leaving.append(True)
+        client.close()
+        client.join(PATIENCE)
     if client.close_code not in NORMAL:
         raise click.exceptions.Exit(FAILED)
 
 
-def _send_lines(client: Client, lines: TextIO, *, is_terminal: bool) -> None:
+def _send_lines(client: Client, lines: TextIO, leaving: list[bool], *, is_terminal: bool) -> None:
     while not client.closed:
         try:
             line = input("> ") if is_terminal else lines.readline()
-        except (EOFError, KeyboardInterrupt):
+        except EOFError:
             return
         if not is_terminal and not line:
-            _hear_out(client)
             return
         line = line.rstrip("\r\n")
         command = _COMMANDS.get(line.split(" ", 1)[0]) if is_terminal else None
         try:
             if command is not None:
+                if command is _close:
+                    leaving.append(True)
                 command(client, line.split(" ")[1:])
             else:
                 client.send(line)
@@ -85,10 +107,15 @@ def _send_lines(client: Client, lines: TextIO, *, is_terminal: bool) -> None:
             err.print(str(error), style="red", markup=False)
 
 
-def _hear_out(client: Client) -> None:
-    """Close when what was sent has been answered: a pong comes behind the answers of an echo."""
-    client.ping("end of the input", client.close)
-    client.wait_closed(10.0)
+def _hear_out(client: Client, heard: list[None]) -> None:
+    """Wait until the answers to what was sent have come: until there is silence behind a pong."""
+    answered: list[bool] = []
+    client.ping("end of the input", lambda: answered.append(True))
+    deadline = deadline_after(PATIENCE)
+    while seconds_left(deadline):
+        before = len(heard)
+        if client.wait_closed(SILENCE) or (answered and len(heard) == before):
+            return
 
 
 def _ping(client: Client, words: list[str]) -> None:
@@ -101,7 +128,7 @@ def _ping(client: Client, words: list[str]) -> None:
 def _close(client: Client, words: list[str]) -> None:
     code = int(words[0]) if words else 1000
     client.close(code, " ".join(words[1:]))
-    client.wait_closed(10.0)
+    client.wait_closed(PATIENCE)
 
 
 def _help(client: Client, words: list[str]) -> None:

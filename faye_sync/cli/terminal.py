@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 from rich.json import JSON
+from rich.text import Text
 
 from faye_sync.errors import (
     ConfigurationError,
@@ -22,8 +24,8 @@ from faye_sync.errors import (
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Without highlighting, which would colour numbers within the messages of others.
-out = Console(highlight=False, soft_wrap=True)
-err = Console(highlight=False, soft_wrap=True, stderr=True)
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+err = Console(highlight=False, soft_wrap=True, emoji=False, stderr=True)
 
 # Exit statuses: a wrong call is click's 2.
 FAILED = 1
@@ -46,6 +48,9 @@ def plain_errors() -> Iterator[None]:
         fail(str(error) or "it took too long")
     except OSError as error:
         fail(error.strerror or str(error))
+    except ValueError as error:
+        # A URL, a message or a number that cannot be one.
+        raise click.UsageError(str(error)) from error
 
 
 def fail(text: str) -> None:
@@ -71,23 +76,43 @@ def with_plain_errors(function: F) -> F:
 
 def show(data: str | bytes, *, pretty: bool, prefix: str = "") -> None:
     """Print a message: text as it is, or JSON laid out; octets in hex."""
-    if isinstance(data, bytes):
-        out.print(f"{prefix}{data.hex(' ')}", markup=False, style="magenta")
-        return
-    value = _parsed(data) if pretty else None
-    if value is None:
-        out.print(f"{prefix}{data}", markup=False)
+    value = _parsed(data) if pretty and isinstance(data, str) else None
+    if value is not None:
+        text = json.dumps(value, indent=2, ensure_ascii=False)
     else:
-        out.print(JSON.from_data(value))
+        text = data.hex(" ") if isinstance(data, bytes) else data
+    if not out.is_terminal:
+        # For another program, to which every sign counts.
+        click.echo(f"{prefix}{text}")
+        return
+    if value is not None:
+        if prefix:
+            out.print(Text(prefix, "cyan"))
+        out.print(JSON(text))
+        return
+    colour = "magenta" if isinstance(data, bytes) else ""
+    out.print(Text.assemble((prefix, "cyan"), (text, colour)))
 
 
 def _parsed(text: str) -> Any:
-    """Read JSON of an object or a list; None for all else."""
+    """Read JSON of an object or a list; None for all else, and for what nests too deep to be read."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict | list) else None
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds, which is finite."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no number of seconds", param, ctx)
+        return number
 
 
 def headers_of(values: tuple[str, ...], cookies: tuple[str, ...] = ()) -> list[tuple[str, str]]:

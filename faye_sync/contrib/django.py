@@ -30,7 +30,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.request import validate_host
 from django.utils.http import is_same_domain
 
-from faye_sync.contrib.releasing import ReleasingWebSocket
+from faye_sync.contrib.releasing import ReleasingWebSocket, checked_release
 from faye_sync.driver.handshake import is_owned
 from faye_sync.eventsource import EventSource
 from faye_sync.origin import refuse_origin
@@ -103,31 +103,40 @@ def websocket_view(
     return made
 
 
-def events_view(function: Callable[..., Iterable[Any]], **options: Any) -> View:
+def events_view(
+    function: Callable[..., Iterable[Any]],
+    *,
+    release: Callable[[], object] | None = None,
+    **options: Any,
+) -> View:
     """Make a view of a generator of events: ``function(request, **parameters)``.
 
-    It runs on a thread (under gevent a greenlet) of the library's own. Database
-    connections are closed behind each event. The view is not atomic.
+    It runs on a thread (under gevent a greenlet) of the library's own. The view is
+    not atomic.
 
     Args:
         function: Gives the items of EventSource.stream(), or a response instead.
+        release: Called behind each event; None closes the database connections
+            that are in no transaction. A generator that goes through
+            QuerySet.iterator() needs its connection: release=lambda: None.
         options: Of EventSource.
 
     Returns:
         The view.
 
     Raises:
-        TypeError: function cannot be called.
+        TypeError: function or release cannot be called.
     """
     if not callable(function):
         raise TypeError(f"events_view() takes a function, got {type(function).__name__}")
+    let_go = checked_release(release) or release_connections
 
     @wraps(function)
     def view(request: HttpRequest, *arguments: Any, **parameters: Any) -> Any:
         items = function(request, *arguments, **parameters)
         if isinstance(items, HttpResponseBase):
             return items
-        return EventSource.stream(request, _Items(iter(items)), **options).django_response()
+        return EventSource.stream(request, _Items(iter(items), let_go), **options).django_response()
 
     made: View = non_atomic_requests(view)
     return made
@@ -155,7 +164,11 @@ def may_open(origin: str | None, environ: Mapping[str, Any]) -> bool:
     """
     if refuse_origin(environ, None) is None:
         return True
-    parts = urlsplit(origin or "")
+    try:
+        parts = urlsplit(origin or "")
+    except ValueError:
+        # None that a browser sends.
+        return False
     named = [host for host in settings.ALLOWED_HOSTS if host != "*"]
     if parts.hostname and validate_host(parts.hostname, named):
         return True
@@ -233,8 +246,9 @@ class _Upgrade(HttpResponse):  # type: ignore[misc]  # Django has no types
 class _Items:
     """The items of a generator; what it has open of a database is closed behind each."""
 
-    def __init__(self, items: Iterator[Any]) -> None:
+    def __init__(self, items: Iterator[Any], let_go: Callable[[], object]) -> None:
         self._items = items
+        self._let_go = let_go
 
     def __iter__(self) -> _Items:
         return self
@@ -243,7 +257,7 @@ class _Items:
         try:
             return next(self._items)
         finally:
-            release_connections()
+            self._let_go()
 
     def close(self) -> None:
         """End the generator, where it can be ended."""

@@ -18,16 +18,25 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from flask import Blueprint, Flask, current_app, request
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import WebsocketMismatch
 
 from faye_sync.contrib.flask_events import FlaskEventSource, FlaskItems
-from faye_sync.contrib.flask_request import KEY, FlaskRequest, HeaderPairs, StartResponse
+from faye_sync.contrib.flask_request import (
+    KEY,
+    NOT_BY_SOCK,
+    FlaskRequest,
+    HeaderPairs,
+    RequestBody,
+    StartResponse,
+)
 from faye_sync.contrib.flask_sock import ConnectionClosed, SockWebSocket, options_of
 from faye_sync.contrib.flask_websocket import FlaskWebSocket as WebSocket
 from faye_sync.contrib.releasing import Release, checked_release
-from faye_sync.eventsource import EventSource
+from faye_sync.errors import ConfigurationError
 
 __all__ = ["ConnectionClosed", "Sock", "WebSocket"]
 
@@ -35,6 +44,9 @@ V = TypeVar("V", bound=Callable[..., Any])
 Options = Mapping[str, Any]
 
 logger = logging.getLogger("faye_sync")
+
+# The views that events() has made.
+_EVENTS: WeakSet[Callable[..., Any]] = WeakSet()
 
 
 class Sock:
@@ -74,7 +86,7 @@ class Sock:
             return
         app.extensions["faye_sync"] = self
         app.before_request(_explain_mismatch)
-        app.wsgi_app = _Calls(app.wsgi_app)  # type: ignore[method-assign]
+        app.wsgi_app = _Calls(app)  # type: ignore[method-assign]
         _, ignored = options_of(app.config.get("SOCK_SERVER_OPTIONS", {}))
         if ignored:
             logger.warning(
@@ -168,6 +180,7 @@ class Sock:
                 kept.request = _kept_request()
                 return stream
 
+            _EVENTS.add(answer)
             self._where(bp).route(rule, **options)(answer)
             return view
 
@@ -186,13 +199,14 @@ class Sock:
 class _Calls:
     """An application's wsgi_app, for whose calls a request may be kept."""
 
-    def __init__(self, wsgi_app: Callable[..., Iterable[bytes]]) -> None:
-        self._wsgi_app = wsgi_app
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._wsgi_app: Callable[..., Iterable[bytes]] = app.wsgi_app
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        if not (WebSocket.is_websocket(environ) or EventSource.is_eventsource(environ)):
+        if not (WebSocket.is_websocket(environ) or self._leads_to_events(environ)):
             return self._wsgi_app(environ, start_response)
-        kept = environ[KEY] = FlaskRequest.of_call()
+        kept = environ[KEY] = FlaskRequest()
         heads: list[HeaderPairs] = []
 
         def begin(status: str, headers: HeaderPairs, *error: Any) -> Any:
@@ -211,14 +225,25 @@ class _Calls:
             return kept.answer.answer(heads[0], environ, start_response)
         # An ordinary answer, be it that a function of after_request() put it in another's place.
         kept.end()
-        return kept.body(body)
+        return RequestBody(kept, body)
+
+    def _leads_to_events(self, environ: dict[str, Any]) -> bool:
+        """Whether the view is one of events(), whatever the client says that it accepts."""
+        views = self._app.view_functions
+        if not any(view in _EVENTS for view in views.values()):
+            return False
+        try:
+            endpoint, _ = self._app.url_map.bind_to_environ(environ).match()
+        except HTTPException:
+            return False
+        return views.get(endpoint) in _EVENTS
 
 
 def _kept_request() -> FlaskRequest:
-    """Have the current request outlast its call; where it cannot, have one like it do so."""
+    """Have the current request outlast its call."""
     kept: FlaskRequest | None = request.environ.get(KEY)
     if kept is None:
-        return FlaskRequest.of_copy()
+        raise ConfigurationError(NOT_BY_SOCK)
     kept.keep()
     return kept
 

@@ -11,26 +11,26 @@ while another may be in there enters a copy."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from inspect import signature
 from typing import Any, Protocol, TypeVar
 
 import flask.globals
-from flask import current_app, g, got_request_exception
+from flask import current_app, got_request_exception
 
 T = TypeVar("T")
-
-logger = logging.getLogger("faye_sync")
 
 # Where an environ has the request that its call may leave behind.
 KEY = "faye_sync.flask_request"
 
+NOT_BY_SOCK = (
+    "this request did not come by way of Sock: call Sock(app), or sock.init_app(app), where the "
+    "application is made"
+)
+
 # Flask 2.3 and later, with a blinker of its time, have coroutines listen too.
 _KNOWS_WRAPPERS = "_async_wrapper" in signature(got_request_exception.send).parameters
-
-_OVER = object()
 
 HeaderPairs = list[tuple[str, str]]
 StartResponse = Callable[..., Any]
@@ -55,38 +55,12 @@ class FlaskRequest:
         answer: The WebSocket or EventSource that the view answered with, if any.
     """
 
-    def __init__(self, context: Context, push: Callable[[], object] | None = None) -> None:
+    def __init__(self) -> None:
+        """Make one for a call that is about to run, in a copy of what is there now."""
         self.answer: Answer | None = None
-        self._context = context
-        # Has the request be there, where somebody comes for it at all.
-        self._push = push
+        self._context = copy_context()
         # The pushes that are ours to take away: one or none.
         self._pushed: list[Any] = []
-
-    @classmethod
-    def of_call(cls) -> FlaskRequest:
-        """Make one for a call that is about to run, in a copy of what is there now."""
-        return cls(copy_context())
-
-    @classmethod
-    def of_copy(cls) -> FlaskRequest:
-        """Make one like the current request, whose own ends with its call: with what g holds."""
-        values = {name: g.get(name) for name in g}
-        copied = _current().copy()
-
-        def push() -> None:
-            copied.push()
-            made._pushed.append(copied)
-            for name, value in values.items():
-                setattr(g, name, value)
-
-        made = cls(Context(), push)
-        return made
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether it outlasts its call, and has to be ended."""
-        return bool(self._pushed)
 
     def keep(self) -> None:
         """Have the request outlast its call. Within the call, by its own thread; once is enough."""
@@ -97,9 +71,6 @@ class FlaskRequest:
 
     def run(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call function in the request. For one thread at a time."""
-        push, self._push = self._push, None
-        if push is not None:
-            self._context.run(push)
         return self._context.run(function, *arguments)
 
     def run_beside(self, function: Callable[..., T], *arguments: Any) -> T:
@@ -117,25 +88,39 @@ class FlaskRequest:
         self.run_beside(tell)
 
     def end(self, error: BaseException | None = None) -> None:
-        """Run the teardown functions with error; does nothing the second time."""
-        if not self._pushed:
-            return
-        request = self._pushed.pop()
-        try:
-            self.run(request.pop, error)
-        except Exception:
-            logger.exception("a teardown function of Flask raised")
+        """Run the teardown functions with error; does nothing the second time.
 
-    def body(self, body: Iterable[bytes]) -> Iterator[bytes]:
-        """Go through the body of an ordinary answer, in the request as Flask would."""
-        try:
-            items = iter(body)
-            while (item := self.run(next, items, _OVER)) is not _OVER:
-                yield item
-        finally:
-            close = getattr(body, "close", None)
-            if close is not None:
-                self.run(close)
+        Raises:
+            Exception: What they raised.
+        """
+        if self._pushed:
+            self.run(self._pushed.pop().pop, error)
+
+
+class RequestBody:
+    """The body of an ordinary answer, gone through in the request as Flask would."""
+
+    def __init__(self, request: FlaskRequest, body: Iterable[bytes]) -> None:
+        self._request = request
+        self._body = body
+        self._items: Iterator[bytes] | None = None
+
+    def __iter__(self) -> RequestBody:
+        return self
+
+    def __next__(self) -> bytes:
+        return self._request.run(self._next)
+
+    def close(self) -> None:
+        """Close the body, begun or not: PEP 3333 has servers do so in any case."""
+        close = getattr(self._body, "close", None)
+        if close is not None:
+            self._request.run(close)
+
+    def _next(self) -> bytes:
+        if self._items is None:
+            self._items = iter(self._body)
+        return next(self._items)
 
 
 def _current() -> Any:

@@ -52,6 +52,16 @@ class SockWebSocket(FlaskWebSocket):
         """The subprotocol agreed on, or None."""
         return self.protocol or None
 
+    @property
+    def close_reason(self) -> Any:
+        """The close code, None before; simple-websocket has it under this name."""
+        return self.close_code
+
+    @property
+    def close_message(self) -> str | None:
+        """The text beside the close code, None before."""
+        return super().close_reason
+
     def receive(self, timeout: float | None = None) -> Any:
         """Wait for the next message.
 

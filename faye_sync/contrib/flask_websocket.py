@@ -6,7 +6,13 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from faye_sync.contrib.flask_request import KEY, FlaskRequest, HeaderPairs, StartResponse
+from faye_sync.contrib.flask_request import (
+    KEY,
+    NOT_BY_SOCK,
+    FlaskRequest,
+    HeaderPairs,
+    StartResponse,
+)
 from faye_sync.contrib.releasing import Release, ReleasingWebSocket
 from faye_sync.driver.handshake import is_owned
 from faye_sync.errors import ConfigurationError, ConnectionClosed
@@ -61,10 +67,7 @@ class FlaskWebSocket(ReleasingWebSocket):
             self._request = self.environ.get(KEY)
             if self._request is None:
                 self._reminder.detach()
-                raise ConfigurationError(
-                    "this request did not come by way of Sock: call Sock(app), or "
-                    "sock.init_app(app), where the application is made"
-                )
+                raise ConfigurationError(NOT_BY_SOCK)
 
     def start(self: W, function: Callable[[W], object] | None = None) -> W:
         """Begin when the view has returned this; otherwise like WebSocket.start().
@@ -192,8 +195,12 @@ class FlaskWebSocket(ReleasingWebSocket):
         super()._finish()
 
     def _end_request(self) -> None:
-        if self._request is not None:
+        if self._request is None:
+            return
+        try:
             self._request.end(self._error)
+        except Exception as error:
+            self._report("a teardown function of Flask raised", error)
 
 
 def _may_stand_in_101(name: str) -> bool:

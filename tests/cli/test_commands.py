@@ -64,6 +64,42 @@ def test_a_subprotocol_and_credentials_may_be_given(ws):
     assert faye_sync("connect", url, "in").out == "in\n"
 
 
+def test_a_server_that_closes_ends_it_though_the_input_goes_on(ws):
+    with Program("-m", "faye_sync", "connect", f"{ws}/end") as program:
+        assert program.read() == "last"
+        assert program.wait() == 0
+
+
+@pytest.mark.parametrize("text", [":heart: [red] \t tab", "[" * 100_000], ids=["signs", "deep"])
+def test_a_pipe_gets_messages_as_they_are(ws, text):
+    run = faye_sync("connect", f"{ws}/echo", "--json", "--", text)
+    assert (run.status, run.out) == (0, f"{text}\n")
+
+
+NONSENSE = [
+    ("connect", "--wait", "nan", "ws://x/", "a"),
+    ("connect", "ws://[bad/", "a"),
+    ("listen", "-n", "-1", "http://x/"),
+    ("listen", "http://[bad/"),
+    ("serve", ":app"),
+    ("serve", ".x"),
+    ("serve", "--port", "99999"),
+    ("check", "ws://[bad"),
+    ("check", "http://[bad"),
+    ("check", "--timeout", "0", "http://x/"),
+    ("check", "--timeout", "nan", "ws://x/"),
+    ("check", "--idle", "-1", "ws://x/"),
+    ("bench", "--seconds", "nan", "ws://x/"),
+]
+
+
+@pytest.mark.parametrize("arguments", NONSENSE, ids=" ".join)
+def test_nonsense_is_a_wrong_call(arguments):
+    run = faye_sync(*arguments)
+    assert run.status == 2, run.err
+    assert "Error: " in run.err
+
+
 FAILURES = [
     pytest.param(("{ws}/refuse", "x"), 1, "403 FORBIDDEN instead of 101: not you", id="refused"),
     pytest.param(("{ws}/leave", "x", "-n", "5"), 1, "closed with 4002", id="closed"),

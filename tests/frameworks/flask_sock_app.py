@@ -104,7 +104,7 @@ def closed(ws):
     try:
         ws.receive()
     except ConnectionClosed as error:
-        tell(f"closed {error.reason} {error.message!r}")
+        tell(f"closed {error.reason} {error.message!r} {ws.close_reason} {ws.close_message!r}")
         try:
             ws.send("too late")
         except ConnectionClosed as late:

@@ -100,6 +100,7 @@ ORIGINS = [
     pytest.param("https://www.friends.example", True, id="allowed-host"),
     pytest.param("https://friends.example.evil", False, id="another"),
     pytest.param("null", False, id="null"),
+    pytest.param("http://[bad", False, id="no-url"),
 ]
 
 

@@ -6,7 +6,8 @@ import re
 from contextlib import ExitStack
 
 import pytest
-from flask import Flask, request
+from flask import Flask, Response, request
+from werkzeug.test import EnvironBuilder
 
 from faye_sync import ConfigurationError
 from faye_sync.contrib.flask import Sock, WebSocket
@@ -53,7 +54,7 @@ def test_connection_closed_has_the_code_as_reason_and_the_text_as_message(site, 
     with Peer(site.address, "/closed") as peer:
         assert peer.close(4001) == (4001, "")
     since = wait_told("/closed", "request")
-    assert since[:2] == ["closed 4001 ''", "unsent 4001"]
+    assert since[:2] == ["closed 4001 '' 4001 ''", "unsent 4001"]
 
 
 def test_a_blueprint_and_its_parameters_reach_the_view(site):
@@ -261,12 +262,50 @@ def test_a_generator_has_its_request_to_the_end_and_teardown_comes_then(site, wa
     assert "data: /feed ann\n" in events
     assert "event: name\ndata: named\n" in events
     since = wait_told("/feed", "app")
-    ends = ["end ann", "request ann None", "app feed None"]
-    if accept == "*/*":
-        # The call could not know, so that its own request has ended with it, at some time.
-        since, ends = since[since.index(ends[0]) :], [ends[0], ends[2]]
-        since = [line for line in since if not line.startswith("request")]
-    assert since == ends
+    assert since == ["end ann", "request ann None", "app feed None"]
+
+
+def test_head_of_a_stream_ends_its_request_once(site, wait_told):
+    with StreamPeer(site.address, "/feed?user=head", method="HEAD") as peer:
+        assert peer.status == 200
+        assert peer.header("Content-Type").startswith("text/event-stream")
+    told = wait_told("/feed", "request head")
+    assert told.count("request head None") == 1
+
+
+def test_a_body_that_is_closed_unread_is_closed(local):
+    app, closed = Flask(__name__), []
+    sock = Sock(app)
+
+    @sock.events("/feed")
+    def feed():
+        response = Response("a page")
+        response.call_on_close(lambda: closed.append("closed"))
+        return response
+
+    body = app(EnvironBuilder("/feed").get_environ(), lambda *_: None)
+    body.close()
+    assert closed == ["closed"]
+
+
+def test_a_teardown_that_fails_is_told_in_a_test(local):
+    app = Flask(__name__)
+    sock = Sock(app)
+
+    @sock.route("/chat")
+    def chat(ws):
+        ws.send("hello")
+
+    @app.teardown_request
+    def fail(error):
+        raise LookupError("of the teardown")
+
+    def talk():
+        with connect(app, "/chat") as ws:
+            assert ws.receive() == "hello"
+
+    with pytest.raises(LookupError, match="of the teardown"):
+        talk()
 
 
 def test_an_exception_of_the_generator_is_told_and_ends_the_stream(site, wait_told):
