@@ -100,7 +100,8 @@ class Clock:
         """Put the real one back."""
         clock.monotonic, clock.waits = self._real, None
         with self._waits_lock:
-            self._ear.speak()
+            self._ear.is_left = True
+            self._ear.close_unheard()
 
     # --- for threads that wait ------------------------------------------------------------------------
 
@@ -109,10 +110,8 @@ class Clock:
         end = self.monotonic() + timeout
         with self._noted(end):
             while True:
-                with self._waits_lock:
-                    # Before the look at the time: who moves the clock does it the other way round.
-                    ear = self._ear
-                    ear.listeners += 1
+                # Before the look at the time: who moves the clock does it the other way round.
+                ear = self._listen()
                 try:
                     if _is_ready(poll, ear, max(0.0, end - self.monotonic())):
                         return True
@@ -140,6 +139,15 @@ class Clock:
                     self._events.remove(event)
 
     # --- beneath --------------------------------------------------------------------------------------
+
+    def _listen(self) -> _Ear:
+        with self._waits_lock:
+            if self._ear.is_closed:
+                # A wait that has outlasted the use of this clock.
+                self._ear = _Ear()
+                self._ear.is_left = True
+            self._ear.listeners += 1
+            return self._ear
 
     @contextmanager
     def _noted(self, end: float) -> Iterator[None]:
@@ -169,27 +177,38 @@ class Clock:
 
 
 class _Ear:
-    """A pipe that reads as ended once the clock has been moved; with the lock of the waits."""
+    """A pipe that reads as ended once the clock has been moved; with the lock of the waits.
+
+    Attributes:
+        listeners: How many poll it.
+        is_left: Whether it is to be closed when nobody does.
+    """
 
     def __init__(self) -> None:
         self.fd, self._mouth = os.pipe()
         self.listeners = 0
-        self._has_spoken = False
+        self.is_left = self.is_closed = False
 
     def speak(self) -> None:
         """Wake whoever polls it."""
-        self._has_spoken = True
         os.close(self._mouth)
-        self._close_unheard()
+        self._mouth = -1
+        self.is_left = True
+        self.close_unheard()
 
     def leave(self) -> None:
         """One who polled it does so no more."""
         self.listeners -= 1
-        self._close_unheard()
+        self.close_unheard()
 
-    def _close_unheard(self) -> None:
-        if self._has_spoken and not self.listeners:
-            os.close(self.fd)
+    def close_unheard(self) -> None:
+        """Give up the descriptors where nobody needs them."""
+        if not self.is_left or self.listeners or self.is_closed:
+            return
+        self.is_closed = True
+        for fd in (self.fd, self._mouth):
+            if fd >= 0:
+                os.close(fd)
 
 
 def _is_ready(poll: Any, ear: _Ear, seconds: float) -> bool:
