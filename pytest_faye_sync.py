@@ -2,11 +2,14 @@
 
 Not within the package: pytest loads this in every run, and the library only where a test uses it.
 
-def test_chat(ws_connect):
-    ann, bob = ws_connect(app, "/chat"), ws_connect(app, "/chat")
-    ann.send("hello")
-    assert bob.receive(timeout=5) == "hello"
-"""
+    def test_chat(ws_connect):
+        ann, bob = ws_connect(app, "/chat"), ws_connect(app, "/chat")
+        bob.send("here")
+        assert bob.receive(timeout=5) == "here"  # so he is in the room by now
+        ann.send("hello")
+        assert bob.receive(timeout=5) == "hello"
+
+Each is closed behind the test."""
 
 from __future__ import annotations
 

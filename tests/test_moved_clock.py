@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from queue import Queue
 import pytest
 
 from faye_sync import Reconnect, WebSocket
-from faye_sync.concurrency import ThreadEvent
+from faye_sync.concurrency import THREADS, ThreadEvent
 from faye_sync.testing import Clock, connect
 
 PATIENCE = 20.0  # seconds to wait for what should come at once
@@ -119,6 +120,26 @@ def test_a_clock_keeps_no_descriptors(clock):
         before = descriptors()
         clock.advance(100)
         assert descriptors() <= before + 2
+
+
+def test_a_wait_that_outlasts_the_clock_goes_on(request):
+    begun, outcomes = ThreadEvent(), Queue()
+    reading, writing = os.pipe()
+    request.addfinalizer(lambda: [os.close(fd) for fd in (reading, writing)])
+
+    def wait():
+        begun.set()
+        outcomes.put(THREADS.wait_readable(reading, 1000))
+
+    thread = threading.Thread(target=wait)
+    with Clock() as clock:
+        thread.start()
+        assert begun.wait(PATIENCE)
+        clock.advance(1)
+    assert outcomes.empty()
+    os.write(writing, b"x")
+    assert outcomes.get(timeout=PATIENCE) is True
+    thread.join(PATIENCE)
 
 
 def test_a_thread_that_never_waits_holds_a_clock_up_for_a_moment_only(clock):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -503,6 +504,8 @@ def test_a_websocket_that_was_forgotten_is_a_refusal(caplog):
 
     with pytest.raises(HandshakeError, match="200 OK"):
         connect(app).connect()
+    gc.collect()
+    assert "was neither opened nor answered" in caplog.text
 
 
 def test_an_exception_in_place_of_a_stream_is_raised_at_the_end():
