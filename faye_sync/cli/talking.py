@@ -104,6 +104,7 @@ def _send_lines(client: Client, lines: TextIO, leaving: list[bool], *, is_termin
             else:
                 client.send(line)
         except (ConnectionClosed, ValueError) as error:
+            leaving.clear()
             err.print(str(error), style="red", markup=False)
 
 
