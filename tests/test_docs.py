@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
-import textwrap
 from queue import Queue
 from types import SimpleNamespace
 
@@ -15,19 +13,17 @@ from faye_sync import WebSocket
 from faye_sync.testing import connect, events
 from tests.support import states_page
 from tests.support.kinds import ROOT
+from tests.support.pages import programs
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.rst"))
 PATIENCE = 20.0  # seconds to wait for what should come at once
 BUILD = 110.0  # seconds for a build
 
-BLOCK = re.compile(r"^\.\. code-block:: python\n((?:   +:.*\n)*)\n((?:    .*\n|\n)+)", re.MULTILINE)
-
 
 def blocks(page: str) -> list[str]:
     """The programs of a page, in order."""
-    text = (DOCS / f"{page}.rst").read_text(encoding="utf-8")
-    return [textwrap.dedent(body) for _, body in BLOCK.findall(text)]
+    return programs(DOCS / f"{page}.rst")
 
 
 def run(block: str, names: dict) -> dict:

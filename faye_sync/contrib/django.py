@@ -30,8 +30,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.request import validate_host
 from django.utils.http import is_same_domain
 
-from faye_sync.contrib.releasing import ReleasingWebSocket, checked_release
-from faye_sync.driver.handshake import is_owned
+from faye_sync.contrib.releasing import ReleasingWebSocket, checked_release, for_101
 from faye_sync.eventsource import EventSource
 from faye_sync.origin import refuse_origin
 
@@ -40,9 +39,6 @@ __all__ = ["FayeSync", "WebSocket", "events_view", "release_connections", "webso
 View = Callable[..., HttpResponseBase]
 
 logger = logging.getLogger("faye_sync")
-
-# Of Django's answer, and no headers of a 101 (RFC 9110 15.2).
-_OF_CONTENT = frozenset(("content-length", "content-type"))
 
 # What keeps the client's socket to itself, by the module that is there where it runs.
 _KEEPERS = {"mod_wsgi": "Apache's mod_wsgi", "bjoern": "bjoern"}
@@ -237,8 +233,7 @@ class _Upgrade(HttpResponse):  # type: ignore[misc]  # Django has no types
     def __iter__(self) -> Iterator[bytes]:
         ws = self._ws
         cookies = [("Set-Cookie", each.OutputString()) for each in self.cookies.values()]
-        headers = [each for each in (*self.items(), *cookies) if _may_stand_in_101(each[0])]
-        ws.accept(headers).start(self._talk)
+        ws.accept(for_101((*self.items(), *cookies))).start(self._talk)
         ws.django_response()
         return iter(())
 
@@ -287,10 +282,6 @@ def _talk(
             answer.status_code,
         )
         ws.close(1008)
-
-
-def _may_stand_in_101(name: str) -> bool:
-    return not is_owned(name) and name.lower() not in _OF_CONTENT
 
 
 def _is_trusted(parts: Any, trusted: str) -> bool:

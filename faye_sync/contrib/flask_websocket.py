@@ -13,8 +13,7 @@ from faye_sync.contrib.flask_request import (
     HeaderPairs,
     StartResponse,
 )
-from faye_sync.contrib.releasing import Release, ReleasingWebSocket
-from faye_sync.driver.handshake import is_owned
+from faye_sync.contrib.releasing import Release, ReleasingWebSocket, for_101
 from faye_sync.errors import ConfigurationError, ConnectionClosed
 from faye_sync.events import Event
 from faye_sync.taking import Style
@@ -22,9 +21,6 @@ from faye_sync.taking import Style
 W = TypeVar("W", bound="FlaskWebSocket")
 
 logger = logging.getLogger("faye_sync")
-
-# Of Flask's answer, and no headers of a 101 (RFC 9110 15.2).
-_OF_CONTENT = frozenset(("content-length", "content-type", "transfer-encoding"))
 
 
 class FlaskWebSocket(ReleasingWebSocket):
@@ -136,7 +132,7 @@ class FlaskWebSocket(ReleasingWebSocket):
         """
         self._has_left = True
         try:
-            self._open_with([each for each in headers if _may_stand_in_101(each[0])])
+            self._open_with(for_101(headers))
             if self._is_planned:
                 super().start(None if self._planned is None else self._talk_in_request)
             return super().__call__(environ, start_response)
@@ -201,7 +197,3 @@ class FlaskWebSocket(ReleasingWebSocket):
             self._request.end(self._error)
         except Exception as error:
             self._report("a teardown function of Flask raised", error)
-
-
-def _may_stand_in_101(name: str) -> bool:
-    return not is_owned(name) and name.lower() not in _OF_CONTENT

@@ -1,14 +1,18 @@
-"""A WebSocket that gives back what its handler holds, before each wait for the peer."""
+"""What the WebSockets of frameworks share: giving back before each wait, headers for the 101."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from faye_sync.driver.handshake import is_owned
 from faye_sync.streams import MessageStream
 from faye_sync.websocket import WebSocket
 
 Release = Callable[[], object]
+
+# Of a framework's answer, and no headers of a 101 (RFC 9110 15.2).
+_OF_CONTENT = frozenset(("content-length", "content-type", "transfer-encoding"))
 
 
 class ReleasingWebSocket(WebSocket):
@@ -67,6 +71,15 @@ class ReleasingWebSocket(WebSocket):
     def _let_go(self) -> None:
         if self._release is not None:
             self._release()
+
+
+def for_101(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Choose of a framework's headers those that can stand in a 101."""
+    return [
+        (name, value)
+        for name, value in headers
+        if not is_owned(name) and name.lower() not in _OF_CONTENT
+    ]
 
 
 def checked_release(release: Any) -> Release | None:

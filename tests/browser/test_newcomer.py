@@ -6,7 +6,6 @@ import re
 import socket
 import subprocess
 import sys
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser.conftest import ROOT
+from tests.support.pages import programs
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -25,13 +25,6 @@ PATIENCE = 20.0  # seconds to wait for what should come at once
 INSTALLATION = 400.0  # seconds
 ROUTE = '@sock.route("/chat")\n'
 MAIN = '\n\nif __name__ == "__main__":\n'
-BLOCK = re.compile(r"^\.\. code-block:: python\n((?:   +:.*\n)*)\n((?:    .*\n|\n)+)", re.MULTILINE)
-
-
-def programs(page: Path) -> list[str]:
-    text = page.read_text(encoding="utf-8")
-    return [textwrap.dedent(body).rstrip() + "\n" for _, body in BLOCK.findall(text)]
-
 
 README_PROGRAM = programs(ROOT / "README.rst")[0]
 STEP_1, STEP_2, STEP_3, TEST = programs(ROOT / "docs" / "tutorial.rst")

@@ -32,7 +32,7 @@ map $http_upgrade $connection_upgrade {
 }
 """
 
-CONFIGURATION = """
+OUTER = """
 daemon off;
 worker_processes 1;
 pid "{folder}/nginx.pid";
@@ -45,6 +45,12 @@ http {{
     fastcgi_temp_path "{folder}/fastcgi";
     uwsgi_temp_path "{folder}/uwsgi";
     scgi_temp_path "{folder}/scgi";
+    {http}
+}}
+"""
+"""Around whatever stands within "http"."""
+
+SERVER = """
     {map}
     server {{
         listen 127.0.0.1:{port};
@@ -56,7 +62,6 @@ http {{
             {directives}
         }}
     }}
-}}
 """
 
 
@@ -88,10 +93,10 @@ def serve_nginx(upstream: Server, folder: Path, directives: str = DOCUMENTED) ->
             for _ in range(2)
         ]
         port, tls_port = (listener.getsockname()[1] for listener in listeners)
-        places = {"folder": folder, "chain": certificate().chain, "key": certificate().key}
+        places = {"chain": certificate().chain, "key": certificate().key}
         ports = {"port": port, "tls_port": tls_port, "upstream": upstream.port}
-        text = CONFIGURATION.format(map=MAP, directives=directives, **places, **ports)
-        configuration.write_text(text)
+        text = SERVER.format(map=MAP, directives=directives, **places, **ports)
+        configuration.write_text(OUTER.format(folder=folder, http=text))
         descriptors = [listener.fileno() for listener in listeners]
         inherited = "".join(f"{fd};" for fd in descriptors)
         command = [daemon("nginx"), "-p", str(folder), "-c", str(configuration)]

@@ -11,26 +11,11 @@ from tests.support.apache import BASE, MODULES, READY
 from tests.support.certificates import certificate
 from tests.support.daemons import daemon, hold_a_port, spawn, spawn_until, unprivileged
 from tests.support.kinds import ROOT, Kind
+from tests.support.nginx import OUTER
 from tests.support.servers import Server
 
 TLS = Kind(lambda *_: [], tls=True)
 
-NGINX = """
-daemon off;
-worker_processes 1;
-pid "{folder}/nginx.pid";
-error_log stderr notice;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path "{folder}/body";
-    proxy_temp_path "{folder}/proxy";
-    fastcgi_temp_path "{folder}/fastcgi";
-    uwsgi_temp_path "{folder}/uwsgi";
-    scgi_temp_path "{folder}/scgi";
-    {recipe}
-}}
-"""
 APACHE = """
 LoadModule proxy_module "{modules}/mod_proxy.so"
 LoadModule proxy_http_module "{modules}/mod_proxy_http.so"
@@ -69,7 +54,7 @@ def serve_nginx(upstream: Server, folder: Path) -> Server:
             in_front(upstream),
             *certificates(),
         )
-        (folder / "nginx.conf").write_text(NGINX.format(folder=folder, recipe=text))
+        (folder / "nginx.conf").write_text(OUTER.format(folder=folder, http=text))
         command = [daemon("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
         with (folder / "nginx.log").open("wb") as log:
             process = spawn(unprivileged(command), log, fd, NGINX=f"{fd};")
