@@ -67,6 +67,7 @@ class Fetched:
 
     def close(self) -> None:
         """Give up the descriptor."""
+        _close(self._raw)
         self._route.close()
 
 
@@ -202,6 +203,7 @@ class FetchAdapter(HopAdapter):
             self.fetched = Fetched(raw, response, head, route)
             return response
         body = b"" if leads_on(head) else _start_of(raw)
+        _close(raw)
         route.close()
         response = self.build_response(hop.request, urllib3_response(head, body))
         self.refusals.append(Refused(response, head, body))
@@ -313,6 +315,14 @@ def _reason(error: Exception, what: str) -> Exception:
     if isinstance(beneath, OSError):
         return beneath
     return EventSourceError(f"{what}: {error}")
+
+
+def _close(raw: Any) -> None:
+    """Close what http.client has of an answer.
+
+    Left to the collector, which may close the file beneath first, it complains from Python 3.13 on."""
+    if raw._original_response is not None:
+        raw._original_response.close()
 
 
 def _start_of(raw: Any) -> bytes:
