@@ -22,7 +22,7 @@ TASKS = Path("/proc/self/task")
 PATIENCE = 10.0
 # Seconds of real time between two looks whether all others wait, and how long they are given.
 LOOK = 0.001
-GRACE = 1.0
+GRACE = 5.0
 # Looks in a row at which nobody works: at one of them a thread may just have been about to.
 QUIET = 3
 
@@ -53,7 +53,7 @@ class Clock:
 
         Before each step all other threads of the process have come to wait for
         something, so that whoever is about to wait counts from there; a thread
-        that goes on working is waited for no longer than a second.
+        that goes on working is waited for no longer than five seconds.
 
         Args:
             seconds: How far.
@@ -67,14 +67,14 @@ class Clock:
         if clock.waits is not self:
             raise RuntimeError("this clock is not in use; write: with Clock() as clock")
         housekeeper = housekeeper_of(THREADS)
-        _settle()
+        is_calm = _settle()
         while seconds > 0:
             due = min(_let_work(housekeeper), self._seconds_to_next())
             step = min(seconds, max(due, LOOK))
             seconds -= step
             self._move(step)
             _let_work(housekeeper)
-            _settle()
+            is_calm = is_calm and _settle()
 
     def __enter__(self) -> Clock:
         """Put it in the place of the real one.
@@ -238,15 +238,20 @@ def _let_work(housekeeper: Housekeeper) -> float:
     return found[0]
 
 
-def _settle() -> None:
+def _settle() -> bool:
     """Wait until no other thread of this process works, or would if there were a processor for it.
 
     Nothing tells of that, so this looks now and then. The interpreter's lock is free
-    meanwhile, so that whoever waits for that alone is found at work."""
+    meanwhile, so that whoever waits for that alone is found at work.
+
+    Returns:
+        False when somebody went on working for too long.
+    """
     deadline, pause, quiet = deadline_after(GRACE), ThreadEvent(), 0
     while quiet < QUIET and seconds_left(deadline):
         pause.wait_once(LOOK)
         quiet = 0 if _others_work() else quiet + 1
+    return quiet >= QUIET
 
 
 def _others_work() -> bool:

@@ -156,7 +156,10 @@ def pooled(ws):
 
 @app.route("/pool")
 def pool():
-    return f"{engine.pool.checkedout()} of {engine.pool.size()} taken"
+    try:
+        return str(db.scalar(text("select 3")))
+    finally:
+        db.remove()
 
 
 # --- cookies, and other answers ---------------------------------------------------------------------
