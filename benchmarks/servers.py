@@ -140,7 +140,7 @@ def on_gunicorn(app: Callable[..., Any]) -> None:
     """Serve with one worker of threads, one for each connection that the workloads have."""
     from gunicorn.app.base import BaseApplication
 
-    class Application(BaseApplication):  # type: ignore[misc]
+    class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         def load_config(self) -> None:
             settings = {"worker_class": "gthread", "threads": 2100, "worker_connections": 4000}
             for name, value in {

@@ -31,7 +31,7 @@ PATIENCE = 30.0  # seconds
 
 
 def masked(size: int) -> bytes:
-    from faye_sync.driver.frames import BINARY, encode_frame  # noqa: PLC0415
+    from faye_sync.driver.frames import BINARY, encode_frame  # noqa: PLC0415  # for this process alone
 
     return encode_frame(BINARY, bytes(size), mask_key=KEY)
 

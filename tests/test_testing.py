@@ -540,7 +540,7 @@ def test_an_application_without_a_websocket_has_no_end_of_one():
     with pytest.raises(HandshakeError):
         client.connect()
     with pytest.raises(LookupError, match="has made no WebSocket"):
-        client.server  # noqa: B018
+        client.server  # noqa: B018  # the looking raises
 
 
 def test_more_of_the_environ_can_be_given():

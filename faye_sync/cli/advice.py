@@ -25,11 +25,7 @@ SILENCE: Cures = {
     "HAProxy": "timeout tunnel 1h",
     "Apache": "ProxyTimeout 3600",
 }
-STREAM_SILENCE: Cures = {
-    "nginx": "proxy_read_timeout 3600s;",
-    "HAProxy": "timeout server 1h",
-    "Apache": "ProxyTimeout 3600",
-}
+STREAM_SILENCE: Cures = {**SILENCE, "HAProxy": "timeout server 1h"}
 BUFFERING: Cures = {
     "nginx": "proxy_buffering off; and no proxy_ignore_headers X-Accel-Buffering",
     "HAProxy": "no option http-buffer-request, and no filter that waits for the answer's end",

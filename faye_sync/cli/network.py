@@ -65,4 +65,4 @@ class _Trusting(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         del verify
-        super().cert_verify(conn, url, self._verify, cert)  # type: ignore[no-untyped-call]
+        super().cert_verify(conn, url, self._verify, cert)  # type: ignore[no-untyped-call]  # of requests

@@ -47,7 +47,7 @@ def talk(client: Client, lines: TextIO, *, pretty: bool) -> None:
     if is_terminal:
         with suppress(ImportError):
             # Editing and history, by being there.
-            import readline  # noqa: F401, PLC0415
+            import readline  # noqa: F401, PLC0415  # see above
     prefix = "< " if is_terminal else ""
     # Whether the end is for us to make, and not for the reading of lines to be ended by it.
     leaving: list[bool] = []

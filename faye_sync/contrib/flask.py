@@ -86,7 +86,7 @@ class Sock:
             return
         app.extensions["faye_sync"] = self
         app.before_request(_explain_mismatch)
-        app.wsgi_app = _Calls(app)  # type: ignore[method-assign]
+        app.wsgi_app = _Calls(app)  # type: ignore[method-assign]  # as Flask says to
         _, ignored = options_of(app.config.get("SOCK_SERVER_OPTIONS", {}))
         if ignored:
             logger.warning(

@@ -81,7 +81,7 @@ class FlaskRequest:
         """Tell those who listen to Flask's got_request_exception."""
 
         def tell() -> None:
-            app: Any = current_app._get_current_object()  # type: ignore[attr-defined]
+            app: Any = current_app._get_current_object()  # type: ignore[attr-defined]  # of a proxy
             more = {"_async_wrapper": app.ensure_sync} if _KNOWS_WRAPPERS else {}
             got_request_exception.send(app, exception=error, **more)
 

@@ -109,7 +109,7 @@ class SockWebSocket(FlaskWebSocket):
             raise _translated(error) from error.__cause__
 
     # The names are simple-websocket's; by place they mean the same as WebSocket's.
-    def close(self, reason: int | None = None, message: str | None = None) -> None:  # type: ignore[override]
+    def close(self, reason: int | None = None, message: str | None = None) -> None:  # type: ignore[override]  # see above
         """Begin to close; returns at once, and does nothing the second time.
 
         Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from faye_sync.contrib.flask_request import (
@@ -53,10 +54,9 @@ class FlaskWebSocket(ReleasingWebSocket):
     ) -> None:
         self._request: FlaskRequest | None = None
         # What start() was told in the view, for when Flask has made its answer.
-        self._is_planned = False
         # Flask has made its answer, and nothing has to wait for it.
         self._has_left = False
-        self._planned: Callable[[Any], object] | None = None
+        self._plan: Callable[[], object] | None = None
         self._error: Exception | None = None
         super().__init__(environ, *arguments, release=release, **options)
         if not self._is_refused():
@@ -80,10 +80,11 @@ class FlaskWebSocket(ReleasingWebSocket):
         """
         if self._request is None or self._has_left or not (function is None or callable(function)):
             return super().start(function)
-        if self._is_planned:
+        if self._plan is not None:
             raise RuntimeError("this connection was started already, so start() comes too late")
         self._choose(Style.CALLBACK if function is None else Style.BLOCKING)
-        self._is_planned, self._planned = True, function
+        talk = None if function is None else partial(self._talk_in_request, function)
+        self._plan = partial(super().start, talk)
         return self
 
     def __call__(
@@ -133,8 +134,8 @@ class FlaskWebSocket(ReleasingWebSocket):
         self._has_left = True
         try:
             self._open_with(for_101(headers))
-            if self._is_planned:
-                super().start(None if self._planned is None else self._talk_in_request)
+            if self._plan is not None:
+                self._plan()
             return super().__call__(environ, start_response)
         finally:
             if not self._is_started:
@@ -153,9 +154,9 @@ class FlaskWebSocket(ReleasingWebSocket):
 
     # --- beneath --------------------------------------------------------------------------------------
 
-    def _talk_in_request(self: W, ws: W) -> None:
-        request, function = self._request, self._planned
-        if request is None or function is None:
+    def _talk_in_request(self: W, function: Callable[[W], object], ws: W) -> None:
+        request = self._request
+        if request is None:
             return
         try:
             request.run(function, ws)

@@ -47,7 +47,7 @@ class Net:
     unix_path: str | bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoNet(Net):
     """In place of a network; no option of users.
 
@@ -55,7 +55,7 @@ class NoNet(Net):
         opener: What gives sockets that are connected.
     """
 
-    opener: Callable[[], PlainSocket] = PlainSocket
+    opener: Callable[[], PlainSocket]
 
 
 def net_of(option: Mapping[str, Any] | None) -> Net:

@@ -93,12 +93,16 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chr
     browser, its_driver = shutil.which("chromium"), shutil.which("chromedriver")
     require("chromium", None if browser else "not on the path")
     require("chromium", None if its_driver else "chromedriver is not on the path")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for flag in FLAGS:
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
-    # The path is given, else Selenium would look for a driver to download.
-    driver = webdriver.Chrome(options, Service(executable_path=its_driver))
+    driver = open_chromium(tmp_path_factory.mktemp("chromium"))
     yield driver
     driver.quit()
+
+
+def open_chromium(folder: Path, *flags: str) -> webdriver.Chrome:
+    """Start a headless one, with a profile of its own in the folder."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for flag in (*FLAGS, f"--user-data-dir={folder}", *flags):
+        options.add_argument(flag)
+    # The path is given, else Selenium would look for a driver to download.
+    return webdriver.Chrome(options, Service(executable_path=shutil.which("chromedriver")))

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.keys import Keys
 
-from tests.browser.conftest import FLAGS, ROOT, Server
+from tests.browser.conftest import ROOT, Server, open_chromium
 from tests.browser.tab import Tab
 
 PICTURE = ROOT / "docs" / "pictures" / "demo.png"
 WIDTH, HEIGHT = 1200, 1020
 
 
-def browser(folder: str) -> webdriver.Chrome:
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or ""
-    for flag in (*FLAGS, f"--user-data-dir={folder}", f"--window-size={WIDTH},{HEIGHT}"):
-        options.add_argument(flag)
-    return webdriver.Chrome(options, Service(executable_path=shutil.which("chromedriver")))
-
-
 def main() -> None:
     server = Server("flask_echo.py")
     with tempfile.TemporaryDirectory() as folder:
-        driver = browser(folder)
+        driver = open_chromium(Path(folder), f"--window-size={WIDTH},{HEIGHT}")
         try:
             tab, other = Tab(driver, server.url), Tab(driver, server.url)
             other.write("chat-name", "Grace" + Keys.ENTER)

@@ -189,7 +189,7 @@ def test_websocket_true_may_be_said_once_more(site):
         assert peer.answer_close() == (1000, "")
 
 
-def test_what_flask_passes_on_ends_the_request_too(local):
+def test_what_flask_passes_on_ends_the_request_too():
     app = Flask(__name__)
     app.testing = True
     Sock(app)
@@ -274,7 +274,7 @@ def test_head_of_a_stream_ends_its_request_once(site, wait_told):
     assert told.count("request head None") == 1
 
 
-def test_a_body_that_is_closed_unread_is_closed(local):
+def test_a_body_that_is_closed_unread_is_closed():
     app, closed = Flask(__name__), []
     sock = Sock(app)
 
@@ -289,7 +289,7 @@ def test_a_body_that_is_closed_unread_is_closed(local):
     assert closed == ["closed"]
 
 
-def test_a_teardown_that_fails_is_told_in_a_test(local):
+def test_a_teardown_that_fails_is_told_in_a_test():
     app = Flask(__name__)
     sock = Sock(app)
 
